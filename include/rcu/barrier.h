@@ -1,0 +1,52 @@
+/* The two barriers that make the read side free, and the table of every order that the engine relies on.
+ *
+ * A reader announces itself with a plain store and then loads what it came for. Nothing orders the two on the
+ * processor: the LIGHT barrier between them only binds the compiler. The updater pays for both sides: its HEAVY
+ * barrier returns after every running thread of the process has executed a full fence at some point between
+ * call and return. So for each reader either the fence came after its announcement, and the updater sees the
+ * reader; or it came before, and then the reader's later loads see what the updater had published.
+ *
+ * Where the system has no such call, or refuses it (a kernel without membarrier, a seccomp filter), the process
+ * takes the FENCE flavor, once, at import: every slot is sent through the slow halves of enter and exit, which
+ * fence by themselves, and the updater's side is one full fence. See slot.h for how a slot is sent there.
+ *
+ * Labels stand at both ends of each pair. "->" reads "is ordered before".
+ *
+ *   label  where                                    orders                                     partner
+ *   [A]    rcu_enter, LIGHT (fence flavor: [F])     busy store -> the section's loads          [E]
+ *   [B]    rcu_exit, quiesce, detach: RELEASE       the section's accesses -> idle store       [G]
+ *   [C]    rcu_exit, LIGHT (fence flavor: full)     idle store -> load of gp_seq               [E]
+ *   [D]    leader, full, after gp_seq moved         gp_seq -> the leader's looks at slots      [F] [Q]
+ *   [E]    leader, HEAVY                            gp_seq, parked -> the looks that count     [A] [C]
+ *   [F]    rcu_enter_parked, full                   busy store -> parked = 0, the loads        [D] [G]
+ *   [G]    leader, ACQUIRE load of seq              seq -> parked, and the end of the period   [B] [F]
+ *   [K]    leader, full, after awaited = 1          awaited -> the second look                 [X] [R]
+ *   [L]    exit_slow, enter_slow: ACQUIRE load      gp_seq -> the next section's loads         [P]
+ *   [P]    caller, full, before it reads gp_seq     its publications -> gp_seq                 [L] [X] [Q]
+ *   [Q]    enter_slow, first full                   busy store -> gp_seq, the loads            [D] [P]
+ *   [R]    enter_slow, second full                  sequence store -> load of awaited          [K]
+ *   [X]    exit_slow, quiesce, detach: full         sequence store -> exchange of awaited      [K] [P]
+ *   [Z]    gp_done: RELEASE, read with ACQUIRE      all of a period -> what its waiters do     itself
+ *
+ * In C terms: LIGHT is rcu_compiler_barrier(), full is rcu_full_barrier(), HEAVY is rcu_heavy_barrier(). The
+ * system's file supplies the last:
+ *
+ *   RCU_HEAVY_FLAVOR            its name, as rcu.flavor tells it
+ *   int rcu_heavy_prepare(void) 0, or why this process cannot have it; once per process, and again in a fork child
+ *   int rcu_heavy_barrier(void) 0, or the error; a full fence of the caller as well */
+#ifndef RCU_BARRIER_H
+#define RCU_BARRIER_H
+
+#if defined(RCU_NO_HEAVY_BARRIER)
+#include "barrier_fence.h"
+#elif defined(__linux__)
+#include "barrier_linux.h"
+#elif defined(_WIN32)
+#include "barrier_windows.h"
+#else
+#include "barrier_fence.h"
+#endif
+
+#define RCU_FENCE_FLAVOR "fence"
+
+#endif
