@@ -1,0 +1,71 @@
+"""Read-copy-update for Python without the GIL.
+
+Readers bracket what they read with a section, ``with rcu.default_domain:``, and never wait. An updater publishes
+a new version, waits for a *grace period*, ``rcu.synchronize()``, and may then free the old one, for every reader
+that could still see it has left its section.
+"""
+
+from pathlib import Path
+
+from rcu._domain import Domain, Guard, default_domain, flavor
+from rcu._refcount import share_function
+from rcu.diagnostics import DomainStats
+from rcu.errors import (
+    DeadlockError,
+    NotInSectionError,
+    RcuError,
+    SectionError,
+    StallWarning,
+    WrongThreadError,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DeadlockError",
+    "Domain",
+    "DomainStats",
+    "Guard",
+    "NotInSectionError",
+    "RcuError",
+    "SectionError",
+    "StallWarning",
+    "WrongThreadError",
+    "default_domain",
+    "flavor",
+    "get_include",
+    "poll",
+    "quiesce",
+    "read",
+    "read_lock",
+    "read_lock_held",
+    "read_unlock",
+    "register_thread",
+    "run",
+    "start_poll",
+    "stats",
+    "synchronize",
+    "unregister_thread",
+]
+
+# The methods of the default domain as functions, shared between reading threads like the domain itself.
+read = share_function(default_domain.read)
+read_lock = share_function(default_domain.read_lock)
+read_unlock = share_function(default_domain.read_unlock)
+read_lock_held = share_function(default_domain.read_lock_held)
+run = share_function(default_domain.run)
+quiesce = share_function(default_domain.quiesce)
+register_thread = share_function(default_domain.register_thread)
+unregister_thread = share_function(default_domain.unregister_thread)
+synchronize = share_function(default_domain.synchronize)
+start_poll = share_function(default_domain.start_poll)
+poll = share_function(default_domain.poll)
+stats = share_function(default_domain.stats)
+
+
+def get_include():
+    """Returns the folder to compile C and Cython extensions with (``-I``): ``#include <rcu/read.h>``."""
+    package = Path(__file__).parent
+    # In a wheel the headers are inside the package; in a checkout (an editable install) they are beside it.
+    inside = package / "include"
+    return str(inside if inside.is_dir() else package.parent / "include")

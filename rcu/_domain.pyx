@@ -1,0 +1,465 @@
+# cython: language_level=3
+"""Domain and Guard: the Python face of slots and grace periods. See the .pxd for the map."""
+
+import operator
+import threading
+
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport isnan
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport free, malloc
+
+from rcu._grace cimport (
+    COMPLETED, Outcome, Survey, awaited, grace_domain, is_over, needed, poll, quiesce, stalled, survey, wait,
+)
+from rcu._refcount cimport share, share_methods
+from rcu._slots cimport (
+    RCU_NEVER, RCU_NS_PER_SECOND, RCU_SEQ_FIRST, RCU_SEQ_STEP, attach, detach, domain_free, find, flavor_name,
+    rcu_awaited, rcu_clock, rcu_enter, rcu_exit, rcu_held, rcu_thread_ident, thread_serial,
+)
+
+from rcu.diagnostics import DomainStats, describe_threads, log_abandoned, log_stall
+from rcu.errors import DeadlockError, SectionError, WrongThreadError
+
+# A wait looks up this often: the main thread for signals, every other for a stall to report. Who waits is woken
+# when the period is over; the nap is not how long that takes.
+cdef uint64_t NAP_NS = RCU_NS_PER_SECOND
+cdef uint64_t MAIN_NAP_NS = RCU_NS_PER_SECOND // 20
+cdef uint64_t SHORTEST_NAP_NS = RCU_NS_PER_SECOND // 1000
+cdef uint64_t NAPS_PER_STALL = 16
+cdef uint64_t NAMED_THREADS = 8  # so many does a report name; it says how many more there are
+
+
+@cython.final
+cdef class Domain:
+    """An independent set of readers and updaters.
+
+    Readers bracket what they read with a *read-side section*: ``with domain:``. An updater publishes a new
+    version, calls ``synchronize()``, and may then free the old one: every section that could have seen it has
+    ended. Sections of one domain are not waited for by another.
+
+    :param name: what reports and messages call it, a string; ``domain-N`` by default.
+    :param stall_timeout: age in seconds at which a grace period that is not over is logged (logger ``"rcu"``),
+        with the threads that it waits for, and again each time the age has doubled; ``None``: never.
+    :param backlog_limit: how many deferred callbacks may be pending; at least 1.
+    :raises TypeError, ValueError: an argument is of another type, or out of range.
+
+    All methods may be called from any thread. A domain cannot be subclassed, copied or pickled.
+    After minircu's ``RcuDomain`` and C++26's ``std::rcu_domain``.
+    """
+
+    def __cinit__(self, name=None, *, stall_timeout=10.0, backlog_limit=100_000):
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name must be a string or None, not {type(name).__name__}")
+        self.stall_timeout = stall_timeout
+        limit = operator.index(backlog_limit)
+        if not 1 <= limit < 2**63:
+            raise ValueError(f"backlog_limit must be at least 1 and below 2**63, not {limit}")
+        self._backlog_limit = limit
+        self.engine = grace_domain()
+        if self.engine is NULL:
+            raise MemoryError("no memory for a domain")
+        self.key = self.engine.key
+        self._name = f"domain-{self.key}" if name is None else name
+        share(self)
+
+    def __dealloc__(self):
+        if self.engine is not NULL:
+            domain_free(self.engine)
+
+    def __repr__(self):
+        return f"<rcu.Domain {self._name!r}>"
+
+    def __reduce__(self):
+        raise TypeError(f"cannot copy or pickle {self!r}: it stands for threads of this process")
+
+    @property
+    def name(self):
+        """What reports and messages call it."""
+        return self._name
+
+    @property
+    def backlog_limit(self):
+        """How many deferred callbacks may be pending."""
+        return self._backlog_limit
+
+    @property
+    def stall_timeout(self):
+        """Age in seconds at which a grace period that is not over is logged; ``None``: never. May be changed."""
+        return self._stall_timeout
+
+    @stall_timeout.setter
+    def stall_timeout(self, seconds):
+        cdef uint64_t ns = 0 if seconds is None else nanoseconds("stall_timeout", seconds)
+        if seconds is not None and ns == 0:
+            raise ValueError(f"stall_timeout must be above 0 seconds, or None for never, not {seconds!r}")
+        self._stall_timeout = seconds
+        self.stall_ns = 0 if ns == RCU_NEVER else ns
+
+    # ---- sections --------------------------------------------------------------------------------------------
+
+    @cython.always_allow_keywords(False)
+    def __enter__(self):
+        """Begins a section of the calling thread, or nests one more. Never blocks."""
+        cdef rcu_slot *slot = find(self.key)
+        rcu_enter(slot if slot is not NULL else self.slot())
+
+    @cython.always_allow_keywords(False)
+    def __exit__(self, kind, error, traceback, /):
+        """Ends the calling thread's innermost section; exceptions go on."""
+        cdef rcu_slot *slot = find(self.key)
+        if slot is NULL or not rcu_held(slot):
+            self.leave("the end of a with block")
+        rcu_exit(slot)
+
+    @cython.always_allow_keywords(False)
+    def read_lock(self):
+        """Begins a section of the calling thread, or nests one more. Never blocks.
+
+        Sections may overlap: only the number of locks and unlocks counts. QEMU's and liburcu's
+        ``rcu_read_lock()``.
+
+        :raises MemoryError: the thread's first section in this domain, and no memory to attach it.
+        """
+        cdef rcu_slot *slot = find(self.key)
+        rcu_enter(slot if slot is not NULL else self.slot())
+
+    @cython.always_allow_keywords(False)
+    def read_unlock(self):
+        """Ends the calling thread's innermost section. QEMU's and liburcu's ``rcu_read_unlock()``.
+
+        :raises SectionError: the calling thread is in no section of this domain.
+        """
+        cdef rcu_slot *slot = find(self.key)
+        if slot is NULL or not rcu_held(slot):
+            self.leave("read_unlock()")
+        rcu_exit(slot)
+
+    @cython.always_allow_keywords(False)
+    def read_lock_held(self):
+        """Is the calling thread in a section of this domain? After the kernel's ``rcu_read_lock_held()``."""
+        cdef rcu_slot *slot = find(self.key)
+        return slot is not NULL and rcu_held(slot)
+
+    def run(self, func, /, *args, **kwargs):
+        """Calls ``func(*args, **kwargs)`` in a section and returns its result; an exception leaves the section
+        and goes on. minircu's ``run``.
+
+        :raises SectionError: `func` has ended more sections than it began.
+        """
+        rcu_enter(self.slot())
+        try:
+            return func(*args, **kwargs)
+        finally:
+            self.leave("the end of run()")
+
+    @cython.always_allow_keywords(False)
+    def read(self):
+        """Returns a guard for one section, ``with domain.read() as guard:``.
+
+        The guard witnesses the section: code that takes one need not ask whether it is in a section. It
+        belongs to the calling thread, and is good for one use. After ``RcuGuard`` of the Rust bindings.
+        """
+        cdef Guard guard = Guard.__new__(Guard)
+        self.slot()
+        guard.thread = thread_serial()
+        guard._domain = self
+        return guard
+
+    @cython.always_allow_keywords(False)
+    def quiesce(self):
+        """Declares that the calling thread will not read for a while: updaters need not interrupt it.
+
+        Its next section costs two fences more. Nothing happens inside a section. Optional: updaters find idle
+        threads by themselves, and stop interrupting them. minircu's ``quiesce``. Does not block.
+        """
+        cdef rcu_slot *slot = find(self.key)
+        if slot is not NULL:
+            quiesce(slot)
+
+    @cython.always_allow_keywords(False)
+    def register_thread(self):
+        """Attaches the calling thread, which its first section would do otherwise. Doing so twice is harmless.
+
+        QEMU's ``rcu_register_thread()``; not needed here.
+
+        :raises MemoryError: there is none for the thread's slot.
+        """
+        self.slot()
+
+    @cython.always_allow_keywords(False)
+    def unregister_thread(self):
+        """Detaches the calling thread, which its end would do otherwise. Doing so twice is harmless, and so is
+        reading again: that attaches it anew. QEMU's ``rcu_unregister_thread()``.
+
+        :raises SectionError: the thread is in a section of this domain.
+        """
+        cdef rcu_slot *slot = find(self.key)
+        if slot is NULL:
+            return
+        if rcu_held(slot):
+            raise SectionError(f"domain {self._name!r}: unregister_thread() by {this_thread()}, which is in {slot.nest} "
+                               "nested section(s); end them first")
+        detach(slot)
+
+    # ---- grace periods -----------------------------------------------------------------------------------------
+
+    def synchronize(self, timeout=None):
+        """Returns once every section of this domain that began before the call has ended. Blocks.
+
+        Sections that begin later are not waited for. Callers at the same time share grace periods. The thread
+        state is detached meanwhile, and signals are handled: ``KeyboardInterrupt`` ends the wait, and the domain
+        works on. The kernel's ``synchronize_rcu()``.
+
+        :param timeout: how long to wait at most, in seconds, a real number; ``None``: for ever.
+        :raises DeadlockError: the calling thread is in a section of this domain.
+        :raises TimeoutError: `timeout` seconds have passed. The domain is as before.
+        :raises TypeError, ValueError: `timeout` is not a number, or is negative or NaN.
+        """
+        cdef uint64_t ns = RCU_NEVER if timeout is None else nanoseconds("timeout", timeout)
+        self.step_aside("synchronize()")
+        cdef uint64_t need = needed(self.engine)
+        # Without a busy reader this is all, and not worth detaching the thread state.
+        if not poll(self.engine, need, False):
+            self.wait(need, deadline(ns), timeout)
+
+    @cython.always_allow_keywords(False)
+    def start_poll(self):
+        """Returns a cookie for `poll`: an int that stands for the grace period that a caller of now needs.
+
+        Does not block; may be called in a section. The kernel's ``start_poll_synchronize_rcu()``.
+        """
+        return needed(self.engine)
+
+    @cython.always_allow_keywords(False)
+    def poll(self, cookie, /):
+        """Has a grace period that began after ``start_poll()`` returned `cookie` completed? Never blocks.
+
+        Asking is enough to complete it: a poll drives the grace period as far as that goes without waiting for
+        a reader. May be called in a section, which is then one of those that are waited for. The kernel's
+        ``poll_state_synchronize_rcu()``.
+
+        :param cookie: an int that ``start_poll()`` of this domain returned; it stays good for ever.
+        :raises TypeError, ValueError: `cookie` is not an int, or none that this domain has given.
+        """
+        cdef uint64_t need
+        value = operator.index(cookie)
+        if not RCU_SEQ_FIRST < value < 2**64 or value % RCU_SEQ_STEP != 0 or value > needed(self.engine):
+            raise ValueError(f"domain {self._name!r}: poll({cookie!r}): start_poll() of this domain has not returned "
+                             "such a cookie")
+        need = value
+        cdef rcu_slot *slot = find(self.key)
+        if is_over(self.engine, need):
+            return True
+        if slot is not NULL:
+            quiesce(slot)  # if it is in no section: lest it interrupts itself
+        return poll(self.engine, need, True)
+
+    # ---- diagnostics -------------------------------------------------------------------------------------------
+
+    def stats(self):
+        """Returns a `DomainStats`: what this domain has done and holds now. Cheap, does not block for readers."""
+        cdef Survey now
+        self.report()
+        survey(self.engine, &now)
+        return DomainStats(
+            grace_periods=now.periods,
+            shared_waits=now.counts.shared_waits,
+            heavy_barriers=now.counts.heavy_barriers,
+            barriers_skipped=now.counts.barriers_skipped,
+            threads=now.threads,
+            parked_threads=now.parked,
+            sections_active=now.active,
+            stalls=now.counts.stalls,
+            last_grace_period=now.counts.last_ns / <double>RCU_NS_PER_SECOND,
+            longest_grace_period=now.counts.longest_ns / <double>RCU_NS_PER_SECOND,
+        )
+
+    # ---- below: C only -----------------------------------------------------------------------------------------
+
+    cdef rcu_slot *slot(self) except NULL:
+        """The calling thread's slot, attached at its first use."""
+        cdef rcu_slot *slot = attach(self.engine)
+        if slot is NULL:
+            raise MemoryError(f"domain {self._name!r}: no memory to attach {this_thread()}")
+        return slot
+
+    cdef int leave(self, str what) except -1:
+        """Ends a section, if there is one."""
+        cdef rcu_slot *slot = find(self.key)
+        if slot is NULL or not rcu_held(slot):
+            raise SectionError(f"domain {self._name!r}: {what} without a section to end: {this_thread()} is in none; "
+                               "a section is ended by the thread that began it, once")
+        rcu_exit(slot)
+        return 0
+
+    cdef int step_aside(self, str what) except -1:
+        """Before a wait: no thread waits for itself, nor is interrupted for its own sake."""
+        cdef rcu_slot *slot = find(self.key)
+        if slot is not NULL:
+            if rcu_held(slot):
+                raise DeadlockError(f"domain {self._name!r}: {what} by {this_thread()}, which is in {slot.nest} nested "
+                                    "section(s) of this domain and would wait for itself; leave them first")
+            quiesce(slot)
+        return 0
+
+    cdef int wait(self, uint64_t need, uint64_t until, object timeout) except -1:
+        cdef rcu_domain *engine = self.engine
+        cdef uint64_t nap = MAIN_NAP_NS if rcu_thread_ident() == threading.main_thread().ident else NAP_NS
+        cdef uint64_t wake
+        cdef Outcome outcome
+        while True:
+            if self.stall_ns != 0:
+                nap = min(nap, max(self.stall_ns // NAPS_PER_STALL, SHORTEST_NAP_NS))
+            wake = min(until, rcu_clock() + nap)
+            with nogil:
+                outcome = wait(engine, need, wake)
+            if outcome == COMPLETED:
+                return 0
+            PyErr_CheckSignals()
+            self.report()
+            if rcu_clock() >= until:
+                raise TimeoutError(f"domain {self._name!r}: no grace period completed within {timeout!r} s; still waited "
+                                   f"for: {describe_threads(*self.awaited())}")
+
+    cdef int report(self) except -1:
+        """Logs what the engine could not say: a stall, a thread that ended inside a section."""
+        cdef uint64_t gone = self.engine.counts.abandoned - self.abandoned
+        cdef uint64_t age
+        if gone != 0:
+            self.abandoned += gone
+            log_abandoned(self._name, self.engine.counts.abandoned_ident, gone)
+        if self.stall_ns != 0:
+            age = stalled(self.engine, self.stall_ns)
+            if age != 0:
+                log_stall(self._name, age / <double>RCU_NS_PER_SECOND, *self.awaited())
+        return 0
+
+    cdef tuple awaited(self):
+        """Threads that the grace period under way waits for, (ident, native id) each; and how many they are."""
+        cdef rcu_awaited *room = <rcu_awaited *>malloc(NAMED_THREADS * sizeof(rcu_awaited))
+        if room is NULL:
+            raise MemoryError("no memory for a report")
+        cdef uint64_t total = awaited(self.engine, room, NAMED_THREADS)
+        cdef uint64_t i
+        threads = [(room[i].ident, room[i].native_id) for i in range(min(total, NAMED_THREADS))]
+        free(room)
+        return threads, total
+
+
+cdef enum:
+    GUARD_NEW
+    GUARD_ACTIVE
+    GUARD_RELEASED
+
+
+@cython.final
+@cython.freelist(32)
+@cython.no_gc
+cdef class Guard:
+    """A witness of one read-side section, ``with domain.read() as guard:``.
+
+    It belongs to the thread that called ``read()``, and is good for one section. Where it is dropped while
+    active, the section ends. After ``RcuGuard`` of QEMU's and the kernel's Rust bindings.
+    """
+
+    def __init__(self):
+        raise TypeError("a guard is made by Domain.read()")
+
+    def __dealloc__(self):
+        if self.state == GUARD_ACTIVE:
+            self.drop()
+
+    def __repr__(self):
+        return f"<rcu.Guard of {self._domain._name!r}, {('new', 'active', 'released')[self.state]}>"
+
+    def __reduce__(self):
+        raise TypeError(f"cannot copy or pickle {self!r}: it stands for a section of one thread")
+
+    @property
+    def domain(self):
+        """The domain of its section."""
+        return self._domain
+
+    @property
+    def active(self):
+        """Has its section begun, and not ended? May be asked from any thread."""
+        return self.state == GUARD_ACTIVE
+
+    @cython.always_allow_keywords(False)
+    def __enter__(self):
+        """Begins the section.
+
+        :raises SectionError: it was begun before.
+        :raises WrongThreadError: another thread made the guard.
+        """
+        self.check_thread("entered")
+        if self.state != GUARD_NEW:
+            raise SectionError(f"{self!r} is used a second time by {this_thread()}; read() makes a new one")
+        rcu_enter(self._domain.slot())
+        self.state = GUARD_ACTIVE
+        return self
+
+    @cython.always_allow_keywords(False)
+    def __exit__(self, kind, error, traceback, /):
+        """Ends the section, unless ``release()`` has; exceptions go on."""
+        self.check_thread("left")
+        if self.state == GUARD_ACTIVE:
+            self.end()
+
+    @cython.always_allow_keywords(False)
+    def release(self):
+        """Ends the section before its ``with`` block does.
+
+        :raises SectionError: it has not begun, or has ended.
+        :raises WrongThreadError: another thread made the guard.
+        """
+        self.check_thread("released")
+        if self.state != GUARD_ACTIVE:
+            raise SectionError(f"{self!r} has no section to release")
+        self.end()
+
+    cdef void drop(self):
+        """A dropped guard can end its section on its own thread only; elsewhere sys.unraisablehook hears of it."""
+        self.check_thread("dropped while active")
+        self.end()
+
+    cdef int check_thread(self, str what) except -1:
+        if thread_serial() != self.thread:
+            raise WrongThreadError(f"{self!r} is {what} by {this_thread()}, but belongs to the thread that called read(), which alone can end its section")
+        return 0
+
+    cdef int end(self) except -1:
+        self.state = GUARD_RELEASED
+        return self._domain.leave("the end of a guard")
+
+
+cdef str this_thread():
+    return f"thread {threading.current_thread().name!r} (ident {rcu_thread_ident()})"
+
+
+cdef uint64_t deadline(uint64_t ns) noexcept:
+    cdef uint64_t now = rcu_clock()
+    return now + ns if ns < RCU_NEVER - now else RCU_NEVER
+
+
+cdef uint64_t nanoseconds(str what, object seconds) except? 0:
+    """Seconds as a caller gives them; RCU_NEVER for more than the clock can count."""
+    cdef double value
+    try:
+        value = seconds
+    except TypeError:
+        raise TypeError(f"{what} must be a number of seconds or None, not {type(seconds).__name__}") from None
+    except OverflowError:
+        value = float("inf") if seconds > 0 else float("-inf")
+    if isnan(value) or value < 0:
+        raise ValueError(f"{what} must be a number of seconds of at least 0, or None, not {seconds!r}")
+    value *= RCU_NS_PER_SECOND
+    return <uint64_t>value if value < 2.0**63 else RCU_NEVER
+
+
+share_methods(Domain)
+share_methods(Guard)
+flavor = flavor_name()
+default_domain = Domain("default")

@@ -1,0 +1,73 @@
+"""Words and numbers about domains. Knows no domain: it is handed plain values."""
+
+import logging
+import threading
+from dataclasses import dataclass
+
+from rcu.errors import StallWarning
+
+__all__ = ["DomainStats", "describe_threads", "log_abandoned", "log_stall"]
+
+logger = logging.getLogger("rcu")
+
+
+@dataclass(frozen=True, slots=True)
+class DomainStats:
+    """What a domain has done, and holds now. The counts are since its creation; each is exact, but the moment of
+    one is not quite the moment of the next."""
+
+    grace_periods: int
+    """Grace periods completed."""
+    shared_waits: int
+    """Waits that ended without the caller having led: another caller's grace period served it."""
+    heavy_barriers: int
+    """Times that all processors of the process were interrupted."""
+    barriers_skipped: int
+    """Grace periods that needed no heavy barrier: all readers were absent, quiesced or parked."""
+    threads: int
+    """Threads attached."""
+    parked_threads: int
+    """Of these, those that cost an updater nothing: quiesced, or idle and parked by a leader."""
+    sections_active: int
+    """Threads that are in a section now."""
+    stalls: int
+    """Reports of a grace period older than ``stall_timeout``."""
+    last_grace_period: float
+    """Duration of the newest completed grace period, in seconds."""
+    longest_grace_period: float
+    """Duration of the longest, in seconds."""
+
+
+def describe_threads(threads, total):
+    """Names threads for a message: `threads` are pairs of ident and native id, `total` says how many there are."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    words = [
+        f"thread {names.get(ident, 'unknown to threading')!r} (ident {ident}, native id {native_id})"
+        for ident, native_id in threads
+    ]
+    if total > len(threads):
+        words.append(f"{total - len(threads)} more")
+    return ", ".join(words) if words else "no thread"
+
+
+def log_stall(name, seconds, threads, total):
+    """Logs that a grace period of the domain `name` is `seconds` old and whom it waits for."""
+    logger.warning(
+        "domain %r: a grace period is %.3g s old and waits for %s to leave a read-side section",
+        name,
+        seconds,
+        describe_threads(threads, total),
+        extra={"category": StallWarning, "rcu_domain": name, "rcu_seconds": seconds, "rcu_threads": threads},
+    )
+
+
+def log_abandoned(name, ident, count):
+    """Logs that threads of the domain `name` ended inside a section, the last of them `ident`."""
+    logger.error(
+        "domain %r: %s ended inside a read-side section, the last with ident %d; the section ended with it, "
+        "so nothing waits for it, but what it read was never released",
+        name,
+        "a thread" if count == 1 else f"{count} threads",
+        ident,
+        extra={"rcu_domain": name, "rcu_ident": ident, "rcu_count": count},
+    )
