@@ -1,0 +1,97 @@
+# cython: language_level=3
+"""What the benchmarks and the tests need below Python: a reader in C, and the cost of the barriers."""
+
+cimport cython
+from libc.stdint cimport uint64_t
+
+from rcu._domain cimport Domain
+from rcu._slots cimport (
+    RCU_SLOT_SIZE, heavy_barrier, rcu_clock, rcu_enter, rcu_exit, rcu_full_barrier, rcu_load_relaxed, rcu_slot,
+    rcu_store_relaxed,
+)
+
+cdef uint64_t SECTIONS_PER_LOOK = 64
+
+slot_bytes = RCU_SLOT_SIZE
+
+
+@cython.final
+cdef class Reader:
+    """Begins and ends sections of a domain, as fast as C can, until it is told to stop.
+
+    :param pause: a section lasts that many turns of an empty loop.
+    """
+
+    cdef Domain domain
+    cdef uint64_t pause, stopped, done
+
+    def __cinit__(self, Domain domain not None, uint64_t pause=0):
+        self.domain = domain
+        self.pause = pause
+
+    def run(self):
+        """Reads on the calling thread, which holds no GIL meanwhile, until another calls `stop`."""
+        cdef rcu_slot *slot = self.domain.slot()
+        cdef uint64_t i
+        with nogil:
+            while rcu_load_relaxed(&self.stopped) == 0:
+                for i in range(SECTIONS_PER_LOOK):
+                    rcu_enter(slot)
+                    spend(self.pause)
+                    rcu_exit(slot)
+                rcu_store_relaxed(&self.done, self.done + SECTIONS_PER_LOOK)
+
+    def stop(self):
+        """Makes `run` return."""
+        rcu_store_relaxed(&self.stopped, 1)
+
+    @property
+    def sections(self):
+        """How many it has done; may be asked while it runs."""
+        return rcu_load_relaxed(&self.done)
+
+
+cdef extern from *:
+    """
+    static void rcu_spend(uint64_t turns)
+    {
+        for (volatile uint64_t i = 0; i < turns; i++)
+            ;
+    }
+    """
+    void spend "rcu_spend"(uint64_t turns) noexcept nogil
+
+
+def time_sections(Domain domain not None, uint64_t n):
+    """Seconds that `n` sections take on the calling thread, its slot found once."""
+    cdef rcu_slot *slot = domain.slot()
+    cdef uint64_t i, began
+    with nogil:
+        began = rcu_clock()
+        for i in range(n):
+            rcu_enter(slot)
+            rcu_exit(slot)
+        began = rcu_clock() - began
+    return began / 1e9
+
+
+def time_heavy_barriers(uint64_t n):
+    """Seconds that `n` heavy barriers of this process's flavor take."""
+    cdef uint64_t i, began
+    with nogil:
+        began = rcu_clock()
+        for i in range(n):
+            heavy_barrier()
+        began = rcu_clock() - began
+    return began / 1e9
+
+
+def time_full_barriers(uint64_t n):
+    """Seconds that `n` full fences of the calling thread take."""
+    cdef uint64_t i, began
+    with nogil:
+        began = rcu_clock()
+        for i in range(n):
+            rcu_full_barrier()
+        began = rcu_clock() - began
+    return began / 1e9
