@@ -9,10 +9,10 @@ from libc.stdint cimport uint64_t
 
 from rcu._slots cimport (
     RCU_GROUPS, RCU_PHASE_DONE, RCU_PHASE_STARTED, RCU_PHASE_WAITING, RCU_SEQ_BUSY, RCU_SEQ_FIRST, RCU_SEQ_LEAVING,
-    RCU_SEQ_QUIESCED, RCU_SEQ_STEP, domain_new, heavy_barrier, rcu_clock, rcu_cond_broadcast, rcu_cond_signal,
+    RCU_SEQ_QUIESCED, RCU_SEQ_STEP, domain_new, give_way, heavy_barrier, rcu_clock, rcu_cond_broadcast, rcu_cond_signal,
     rcu_cond_wait, rcu_exchange, rcu_fetch_add, rcu_fetch_sub, rcu_full_barrier, rcu_held, rcu_load_acquire,
     rcu_load_relaxed, rcu_mutex_lock, rcu_mutex_trylock, rcu_mutex_unlock, rcu_slow, rcu_store_relaxed,
-    rcu_store_release, take_awaited, wake as wake_leader,
+    rcu_store_release, take_awaited, visit, wake as wake_leader,
 )
 
 
@@ -102,6 +102,7 @@ cdef bint poll(rcu_domain *domain, uint64_t need, bint may_interrupt) noexcept n
     """
     if is_over(domain, need):
         return True
+    give_way(domain)
     if rcu_mutex_trylock(&domain.lock):
         while domain.gp_done < need and not domain.led:
             domain.led = True
@@ -120,6 +121,7 @@ cdef Outcome wait(rcu_domain *domain, uint64_t need, uint64_t until) noexcept no
     cdef bint has_led = False
     cdef int group = (need // RCU_SEQ_STEP) % RCU_GROUPS
     cdef Outcome outcome = COMPLETED
+    give_way(domain)
     rcu_mutex_lock(&domain.lock)
     while domain.gp_done < need:
         if domain.led:
@@ -271,7 +273,7 @@ cdef uint64_t awaited(rcu_domain *domain, rcu_awaited *threads, uint64_t room) n
     cdef uint64_t found = 0
     cdef uint64_t i
     cdef rcu_slot *slot
-    rcu_mutex_lock(&domain.lock)
+    visit(domain)
     if domain.phase == RCU_PHASE_WAITING:
         for i in range(domain.n_slots):
             slot = domain.slots[i]
@@ -289,7 +291,7 @@ cdef uint64_t stalled(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
     caller is told so for each."""
     cdef uint64_t age = 0
     cdef uint64_t due
-    rcu_mutex_lock(&domain.lock)
+    visit(domain)
     if domain.phase != RCU_PHASE_DONE:
         age = rcu_clock() - domain.started_ns
         due = domain.stall_next_ns if domain.stall_next_ns else timeout_ns
@@ -306,7 +308,7 @@ cdef uint64_t stalled(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
 
 cdef void survey(rcu_domain *domain, Survey *result) noexcept nogil:
     cdef uint64_t i, seq
-    rcu_mutex_lock(&domain.lock)
+    visit(domain)
     result.threads = domain.n_slots
     result.parked = 0
     result.active = 0

@@ -40,6 +40,7 @@ cdef extern from "rcu/thread.h" nogil:
     uint64_t rcu_clock() noexcept
     uint64_t rcu_thread_ident() noexcept
     uint64_t rcu_thread_native_id() noexcept
+    void rcu_thread_yield() noexcept
     int rcu_at_fork(void (*before)() noexcept nogil, void (*parent)() noexcept nogil,
                     void (*child)() noexcept nogil) noexcept
 
@@ -77,6 +78,7 @@ cdef extern from "rcu/domain.h" nogil:
         uint64_t fence
         uint64_t gp_seq, gp_done, unready
         rcu_mutex lock
+        uint64_t visitors
         rcu_slot **slots
         uint64_t n_slots, room
         rcu_phase phase
@@ -101,6 +103,11 @@ cdef rcu_slot *attach(rcu_domain *domain) noexcept nogil  # the same, made where
 cdef void detach(rcu_slot *slot) noexcept nogil         # the calling thread's, outside every section
 cdef bint take_awaited(rcu_slot *slot) noexcept nogil   # no longer awaited; True: it was the last of its period
 cdef void wake(rcu_slot *slot) noexcept nogil           # take_awaited, and wake the leader if it was the last
+
+# The domain's lock, for all but updaters: an updater in a loop takes it again before a thread that it woke can,
+# so it gives way to visitors. Either may hold it for short only, and never while it waits for Python.
+cdef void visit(rcu_domain *domain) noexcept nogil
+cdef void give_way(rcu_domain *domain) noexcept nogil
 
 cdef rcu_domain *domain_new(const rcu_slow *slow) noexcept nogil  # NULL: no memory
 cdef void domain_free(rcu_domain *domain) noexcept nogil  # nobody reads, waits or updates there any more

@@ -217,6 +217,18 @@ cdef void wake(rcu_slot *slot) noexcept nogil:
         rcu_mutex_unlock(&domain.lock)
 
 
+cdef void visit(rcu_domain *domain) noexcept nogil:
+    rcu_fetch_add(&domain.visitors, 1)
+    rcu_mutex_lock(&domain.lock)
+    rcu_fetch_sub(&domain.visitors, 1)
+
+
+cdef void give_way(rcu_domain *domain) noexcept nogil:
+    # Once is enough: the lock is free meanwhile, so whoever runs gets it. It need not be exact either: relaxed.
+    if rcu_load_relaxed(&domain.visitors) != 0:
+        rcu_thread_yield()
+
+
 cdef void slot_reset(rcu_slot *slot, rcu_domain *domain) noexcept nogil:
     memset(slot, 0, RCU_SLOT_SIZE)
     slot.seq = RCU_SEQ_QUIESCED
@@ -233,7 +245,7 @@ cdef void slot_reset(rcu_slot *slot, rcu_domain *domain) noexcept nogil:
 cdef bint enlist(rcu_domain *domain, rcu_slot *slot) noexcept nogil:
     cdef uint64_t room
     cdef rcu_slot **slots
-    rcu_mutex_lock(&domain.lock)
+    visit(domain)
     if domain.n_slots == domain.room:
         room = domain.room * 2 if domain.room else 8
         slots = <rcu_slot **>realloc(domain.slots, room * sizeof(rcu_slot *))
@@ -253,7 +265,7 @@ cdef void delist(rcu_slot *slot) noexcept nogil:
     """Takes a slot from its domain and gives it to the pool; its thread reads there no more."""
     cdef rcu_domain *domain = slot.domain
     cdef rcu_slot *last
-    rcu_mutex_lock(&domain.lock)
+    visit(domain)
     if rcu_held(slot):
         domain.counts.abandoned += 1
         domain.counts.abandoned_ident = slot.ident
@@ -513,6 +525,7 @@ cdef void keep_only(rcu_domain *domain, rcu_slot *mine) noexcept nogil:
         rcu_store_relaxed(&mine.awaited, 0)
         rcu_store_relaxed(&mine.parked, mine.fence)
     rcu_store_relaxed(&domain.unready, 0)
+    rcu_store_relaxed(&domain.visitors, 0)
     domain.led = False
     for i in range(<uint64_t>RCU_GROUPS):
         domain.followers[i] = 0

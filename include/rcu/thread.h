@@ -5,6 +5,7 @@
  *   rcu_clock()               nanoseconds, monotonic, of any origin; RCU_NEVER is later than all of them
  *   rcu_thread_ident()        as threading.get_ident()
  *   rcu_thread_native_id()    as threading.get_native_id()
+ *   rcu_thread_yield()        lets others run first
  *   rcu_exit_key_create(key, hook)  0, or an error; hook is declared RCU_EXIT_CALL
  *   rcu_thread_watch(key, data)     0, or an error: hook(data) is called when the calling thread ends
  *   rcu_at_fork(before, parent, child)  0, or an error; a system without fork has nothing to do */

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #endif
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <time.h>
 #include <unistd.h>
@@ -122,6 +123,11 @@ static inline uint64_t rcu_thread_native_id(void)
 #else
     return rcu_thread_ident();
 #endif
+}
+
+static inline void rcu_thread_yield(void)
+{
+    sched_yield();
 }
 
 typedef pthread_key_t rcu_exit_key;

@@ -96,6 +96,11 @@ static inline uint64_t rcu_thread_native_id(void)
     return GetCurrentThreadId();
 }
 
+static inline void rcu_thread_yield(void)
+{
+    SwitchToThread();
+}
+
 /* A fiber-local slot is used because it, unlike a thread-local one, has a callback when the thread ends. */
 typedef DWORD rcu_exit_key;
 #define RCU_EXIT_CALL WINAPI
