@@ -1,0 +1,35 @@
+import subprocess
+import sys
+
+import pytest
+
+import rcu
+from threads import PATIENCE
+
+
+@pytest.fixture
+def domain():
+    return rcu.Domain()
+
+
+@pytest.fixture
+def script():
+    """Runs Python code in a process of its own, for what is dangerous or happens once; returns what it printed."""
+
+    def run(code, *, check=True, **environment):
+        import os
+
+        done = subprocess.run(
+            [sys.executable, "-P", "-W", "ignore::DeprecationWarning", "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env=os.environ | environment,
+            check=False,
+        )
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+        return done
+
+    return run
