@@ -8,7 +8,16 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 HEADERS = sorted(glob("include/rcu/*.h"))
-MODULES = ["rcu._slots", "rcu._grace", "rcu._refcount", "rcu._domain", "rcu.bench._native"]
+MODULES = [
+    "rcu._flavor",
+    "rcu._threads",
+    "rcu._slots",
+    "rcu._grace",
+    "rcu._refcount",
+    "rcu._sections",
+    "rcu._domain",
+    "rcu.bench._native",
+]
 
 if sys.platform == "win32":
     compile_args, link_args = ["/O2", "/std:c11"], []

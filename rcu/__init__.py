@@ -7,8 +7,9 @@ that could still see it has left its section.
 
 from pathlib import Path
 
-from rcu._domain import Domain, Guard, default_domain, flavor
+from rcu._domain import Domain, default_domain, flavor
 from rcu._refcount import share_function
+from rcu._sections import Guard
 from rcu.diagnostics import DomainStats
 from rcu.errors import (
     DeadlockError,

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Domain and Guard: the Python face of slots and grace periods.
+"""Domain: the Python face of slots and grace periods.
 
 Here the engine's results become objects and exceptions, and the words for reports are asked for. Nothing below
 knows a Python object; nothing above knows a slot.
@@ -7,7 +7,7 @@ knows a Python object; nothing above knows a slot.
 
 from libc.stdint cimport uint64_t
 
-from rcu._slots cimport rcu_domain, rcu_slot
+from rcu._headers cimport rcu_domain
 
 cdef class Domain:
     cdef rcu_domain *engine
@@ -19,18 +19,7 @@ cdef class Domain:
     cdef uint64_t _backlog_limit
     cdef uint64_t abandoned        # threads that ended in a section, as far as reported
 
-    cdef rcu_slot *slot(self) except NULL
-    cdef int leave(self, str what) except -1
     cdef int step_aside(self, str what) except -1
-    cdef int wait(self, uint64_t need, uint64_t until, object timeout) except -1
+    cdef int wait_until(self, uint64_t need, uint64_t until, object timeout) except -1
     cdef int report(self) except -1
-    cdef tuple awaited(self)
-
-cdef class Guard:
-    cdef Domain _domain
-    cdef uint64_t thread           # serial of the one that made it
-    cdef int state
-
-    cdef void drop(self)
-    cdef int check_thread(self, str what) except -1
-    cdef int end(self) except -1
+    cdef tuple waited_for(self)

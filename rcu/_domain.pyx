@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Domain and Guard: the Python face of slots and grace periods. See the .pxd for the map."""
+"""Domain: the Python face of slots and grace periods. See the .pxd for the map."""
 
 import operator
 import threading
@@ -13,14 +13,18 @@ from libc.stdlib cimport free, malloc
 from rcu._grace cimport (
     COMPLETED, Outcome, Survey, awaited, grace_domain, is_over, needed, poll, quiesce, stalled, survey, wait,
 )
-from rcu._refcount cimport share, share_methods
-from rcu._slots cimport (
-    RCU_NEVER, RCU_NS_PER_SECOND, RCU_SEQ_FIRST, RCU_SEQ_STEP, attach, detach, domain_free, find, flavor_name,
-    rcu_awaited, rcu_clock, rcu_enter, rcu_exit, rcu_held, rcu_thread_ident, thread_serial,
+from rcu._flavor cimport flavor_name
+from rcu._headers cimport (
+    RCU_NEVER, RCU_NS_PER_SECOND, RCU_SEQ_FIRST, RCU_SEQ_STEP, rcu_awaited, rcu_clock, rcu_enter, rcu_exit, rcu_held,
+    rcu_slot, rcu_thread_ident,
 )
+from rcu._refcount cimport share, share_methods
+from rcu._sections cimport attached, end_section, new_guard, this_thread
+from rcu._slots cimport depth, detach, domain_free
+from rcu._threads cimport find
 
 from rcu.diagnostics import DomainStats, describe_threads, log_abandoned, log_stall
-from rcu.errors import DeadlockError, SectionError, WrongThreadError
+from rcu.errors import DeadlockError, SectionError
 
 # A wait looks up this often: the main thread for signals, every other for a stall to report. Who waits is woken
 # when the period is over; the nap is not how long that takes.
@@ -103,14 +107,14 @@ cdef class Domain:
     def __enter__(self):
         """Begins a section of the calling thread, or nests one more. Never blocks."""
         cdef rcu_slot *slot = find(self.key)
-        rcu_enter(slot if slot is not NULL else self.slot())
+        rcu_enter(slot if slot is not NULL else attached(self.engine, self._name))
 
     @cython.always_allow_keywords(False)
     def __exit__(self, kind, error, traceback, /):
         """Ends the calling thread's innermost section; exceptions go on."""
         cdef rcu_slot *slot = find(self.key)
         if slot is NULL or not rcu_held(slot):
-            self.leave("the end of a with block")
+            end_section(self.key, self._name, "the end of a with block")
         rcu_exit(slot)
 
     @cython.always_allow_keywords(False)
@@ -123,7 +127,7 @@ cdef class Domain:
         :raises MemoryError: the thread's first section in this domain, and no memory to attach it.
         """
         cdef rcu_slot *slot = find(self.key)
-        rcu_enter(slot if slot is not NULL else self.slot())
+        rcu_enter(slot if slot is not NULL else attached(self.engine, self._name))
 
     @cython.always_allow_keywords(False)
     def read_unlock(self):
@@ -133,7 +137,7 @@ cdef class Domain:
         """
         cdef rcu_slot *slot = find(self.key)
         if slot is NULL or not rcu_held(slot):
-            self.leave("read_unlock()")
+            end_section(self.key, self._name, "read_unlock()")
         rcu_exit(slot)
 
     @cython.always_allow_keywords(False)
@@ -148,11 +152,11 @@ cdef class Domain:
 
         :raises SectionError: `func` has ended more sections than it began.
         """
-        rcu_enter(self.slot())
+        rcu_enter(attached(self.engine, self._name))
         try:
             return func(*args, **kwargs)
         finally:
-            self.leave("the end of run()")
+            end_section(self.key, self._name, "the end of run()")
 
     @cython.always_allow_keywords(False)
     def read(self):
@@ -161,11 +165,7 @@ cdef class Domain:
         The guard witnesses the section: code that takes one need not ask whether it is in a section. It
         belongs to the calling thread, and is good for one use. After ``RcuGuard`` of the Rust bindings.
         """
-        cdef Guard guard = Guard.__new__(Guard)
-        self.slot()
-        guard.thread = thread_serial()
-        guard._domain = self
-        return guard
+        return new_guard(self, self._name, self.engine)
 
     @cython.always_allow_keywords(False)
     def quiesce(self):
@@ -186,7 +186,7 @@ cdef class Domain:
 
         :raises MemoryError: there is none for the thread's slot.
         """
-        self.slot()
+        attached(self.engine, self._name)
 
     @cython.always_allow_keywords(False)
     def unregister_thread(self):
@@ -199,8 +199,8 @@ cdef class Domain:
         if slot is NULL:
             return
         if rcu_held(slot):
-            raise SectionError(f"domain {self._name!r}: unregister_thread() by {this_thread()}, which is in {slot.nest} "
-                               "nested section(s); end them first")
+            raise SectionError(f"domain {self._name!r}: unregister_thread() by {this_thread()}, which is in "
+                               f"{depth(slot)} nested section(s); end them first")
         detach(slot)
 
     # ---- grace periods -----------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ cdef class Domain:
         cdef uint64_t need = needed(self.engine)
         # Without a busy reader this is all, and not worth detaching the thread state.
         if not poll(self.engine, need, False):
-            self.wait(need, deadline(ns), timeout)
+            self.wait_until(need, deadline(ns), timeout)
 
     @cython.always_allow_keywords(False)
     def start_poll(self):
@@ -278,33 +278,17 @@ cdef class Domain:
 
     # ---- below: C only -----------------------------------------------------------------------------------------
 
-    cdef rcu_slot *slot(self) except NULL:
-        """The calling thread's slot, attached at its first use."""
-        cdef rcu_slot *slot = attach(self.engine)
-        if slot is NULL:
-            raise MemoryError(f"domain {self._name!r}: no memory to attach {this_thread()}")
-        return slot
-
-    cdef int leave(self, str what) except -1:
-        """Ends a section, if there is one."""
-        cdef rcu_slot *slot = find(self.key)
-        if slot is NULL or not rcu_held(slot):
-            raise SectionError(f"domain {self._name!r}: {what} without a section to end: {this_thread()} is in none; "
-                               "a section is ended by the thread that began it, once")
-        rcu_exit(slot)
-        return 0
-
     cdef int step_aside(self, str what) except -1:
         """Before a wait: no thread waits for itself, nor is interrupted for its own sake."""
         cdef rcu_slot *slot = find(self.key)
         if slot is not NULL:
             if rcu_held(slot):
-                raise DeadlockError(f"domain {self._name!r}: {what} by {this_thread()}, which is in {slot.nest} nested "
-                                    "section(s) of this domain and would wait for itself; leave them first")
+                raise DeadlockError(f"domain {self._name!r}: {what} by {this_thread()}, which is in {depth(slot)} "
+                                    "nested section(s) of this domain and would wait for itself; leave them first")
             quiesce(slot)
         return 0
 
-    cdef int wait(self, uint64_t need, uint64_t until, object timeout) except -1:
+    cdef int wait_until(self, uint64_t need, uint64_t until, object timeout) except -1:
         cdef rcu_domain *engine = self.engine
         cdef uint64_t nap = MAIN_NAP_NS if rcu_thread_ident() == threading.main_thread().ident else NAP_NS
         cdef uint64_t wake
@@ -320,8 +304,8 @@ cdef class Domain:
             PyErr_CheckSignals()
             self.report()
             if rcu_clock() >= until:
-                raise TimeoutError(f"domain {self._name!r}: no grace period completed within {timeout!r} s; still waited "
-                                   f"for: {describe_threads(*self.awaited())}")
+                raise TimeoutError(f"domain {self._name!r}: no grace period completed within {timeout!r} s; still "
+                                   f"waited for: {describe_threads(*self.waited_for())}")
 
     cdef int report(self) except -1:
         """Logs what the engine could not say: a stall, a thread that ended inside a section."""
@@ -333,10 +317,10 @@ cdef class Domain:
         if self.stall_ns != 0:
             age = stalled(self.engine, self.stall_ns)
             if age != 0:
-                log_stall(self._name, age / <double>RCU_NS_PER_SECOND, *self.awaited())
+                log_stall(self._name, age / <double>RCU_NS_PER_SECOND, *self.waited_for())
         return 0
 
-    cdef tuple awaited(self):
+    cdef tuple waited_for(self):
         """Threads that the grace period under way waits for, (ident, native id) each; and how many they are."""
         cdef rcu_awaited *room = <rcu_awaited *>malloc(NAMED_THREADS * sizeof(rcu_awaited))
         if room is NULL:
@@ -346,97 +330,6 @@ cdef class Domain:
         threads = [(room[i].ident, room[i].native_id) for i in range(min(total, NAMED_THREADS))]
         free(room)
         return threads, total
-
-
-cdef enum:
-    GUARD_NEW
-    GUARD_ACTIVE
-    GUARD_RELEASED
-
-
-@cython.final
-@cython.freelist(32)
-@cython.no_gc
-cdef class Guard:
-    """A witness of one read-side section, ``with domain.read() as guard:``.
-
-    It belongs to the thread that called ``read()``, and is good for one section. Where it is dropped while
-    active, the section ends. After ``RcuGuard`` of QEMU's and the kernel's Rust bindings.
-    """
-
-    def __init__(self):
-        raise TypeError("a guard is made by Domain.read()")
-
-    def __dealloc__(self):
-        if self.state == GUARD_ACTIVE:
-            self.drop()
-
-    def __repr__(self):
-        return f"<rcu.Guard of {self._domain._name!r}, {('new', 'active', 'released')[self.state]}>"
-
-    def __reduce__(self):
-        raise TypeError(f"cannot copy or pickle {self!r}: it stands for a section of one thread")
-
-    @property
-    def domain(self):
-        """The domain of its section."""
-        return self._domain
-
-    @property
-    def active(self):
-        """Has its section begun, and not ended? May be asked from any thread."""
-        return self.state == GUARD_ACTIVE
-
-    @cython.always_allow_keywords(False)
-    def __enter__(self):
-        """Begins the section.
-
-        :raises SectionError: it was begun before.
-        :raises WrongThreadError: another thread made the guard.
-        """
-        self.check_thread("entered")
-        if self.state != GUARD_NEW:
-            raise SectionError(f"{self!r} is used a second time by {this_thread()}; read() makes a new one")
-        rcu_enter(self._domain.slot())
-        self.state = GUARD_ACTIVE
-        return self
-
-    @cython.always_allow_keywords(False)
-    def __exit__(self, kind, error, traceback, /):
-        """Ends the section, unless ``release()`` has; exceptions go on."""
-        self.check_thread("left")
-        if self.state == GUARD_ACTIVE:
-            self.end()
-
-    @cython.always_allow_keywords(False)
-    def release(self):
-        """Ends the section before its ``with`` block does.
-
-        :raises SectionError: it has not begun, or has ended.
-        :raises WrongThreadError: another thread made the guard.
-        """
-        self.check_thread("released")
-        if self.state != GUARD_ACTIVE:
-            raise SectionError(f"{self!r} has no section to release")
-        self.end()
-
-    cdef void drop(self):
-        """A dropped guard can end its section on its own thread only; elsewhere sys.unraisablehook hears of it."""
-        self.check_thread("dropped while active")
-        self.end()
-
-    cdef int check_thread(self, str what) except -1:
-        if thread_serial() != self.thread:
-            raise WrongThreadError(f"{self!r} is {what} by {this_thread()}, but belongs to the thread that called read(), which alone can end its section")
-        return 0
-
-    cdef int end(self) except -1:
-        self.state = GUARD_RELEASED
-        return self._domain.leave("the end of a guard")
-
-
-cdef str this_thread():
-    return f"thread {threading.current_thread().name!r} (ident {rcu_thread_ident()})"
 
 
 cdef uint64_t deadline(uint64_t ns) noexcept:
@@ -460,6 +353,5 @@ cdef uint64_t nanoseconds(str what, object seconds) except? 0:
 
 
 share_methods(Domain)
-share_methods(Guard)
 flavor = flavor_name()
 default_domain = Domain("default")

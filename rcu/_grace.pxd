@@ -10,7 +10,7 @@ All functions may be called with or without a Python thread state; those that bl
 
 from libc.stdint cimport uint64_t
 
-from rcu._slots cimport rcu_awaited, rcu_counts, rcu_domain, rcu_slot
+from rcu._headers cimport rcu_awaited, rcu_counts, rcu_domain, rcu_slot
 
 cdef struct Survey:
     uint64_t threads, parked, active   # slots; those that need no heavy barrier; those in a section

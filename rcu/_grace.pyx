@@ -7,13 +7,14 @@ everybody by a count of whom is waited for, and its quiesced state also given to
 
 from libc.stdint cimport uint64_t
 
-from rcu._slots cimport (
+from rcu._flavor cimport heavy_barrier
+from rcu._headers cimport (
     RCU_GROUPS, RCU_PHASE_DONE, RCU_PHASE_STARTED, RCU_PHASE_WAITING, RCU_SEQ_BUSY, RCU_SEQ_FIRST, RCU_SEQ_LEAVING,
-    RCU_SEQ_QUIESCED, RCU_SEQ_STEP, domain_new, give_way, heavy_barrier, rcu_clock, rcu_cond_broadcast, rcu_cond_signal,
-    rcu_cond_wait, rcu_exchange, rcu_fetch_add, rcu_fetch_sub, rcu_full_barrier, rcu_held, rcu_load_acquire,
-    rcu_load_relaxed, rcu_mutex_lock, rcu_mutex_trylock, rcu_mutex_unlock, rcu_slow, rcu_store_relaxed,
-    rcu_store_release, take_awaited, visit, wake as wake_leader,
+    RCU_SEQ_QUIESCED, RCU_SEQ_STEP, rcu_clock, rcu_cond_broadcast, rcu_cond_signal, rcu_cond_wait, rcu_fetch_add,
+    rcu_fetch_sub, rcu_full_barrier, rcu_held, rcu_load_acquire, rcu_load_relaxed, rcu_mutex_lock, rcu_mutex_trylock,
+    rcu_mutex_unlock, rcu_slow, rcu_store_relaxed, rcu_store_release,
 )
+from rcu._slots cimport domain_new, give_way, take_awaited, visit, wake as wake_leader
 
 
 # ---- readers: the slow halves --------------------------------------------------------------------------------

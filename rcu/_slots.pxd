@@ -1,106 +1,21 @@
 # cython: language_level=3
-"""Thread-local slots: which thread reads in which domain.
+"""Slots: attach, detach at thread exit, prune after fork.
 
-The ground floor. It owns the process's one thread-local, the pool of slots and the list of domains, and keeps
-them true when threads end and when the process forks. It does not know what a grace period is: it is handed
-the slow halves of the read side, and the wake-up is a count and a condition.
+Owns the pool of slots and the list of domains, and keeps them true when threads end and when the process forks.
+It does not know what a grace period is: it is handed the slow halves of the read side, and the wake-up is a
+count and a condition.
 
 Lock order: the registry's lock, then one domain's; a fork takes the registry's and all domains'.
 """
 
 from libc.stdint cimport uint64_t
 
-cdef extern from "rcu/atomic.h" nogil:
-    uint64_t rcu_load_relaxed(const uint64_t *word) noexcept
-    uint64_t rcu_load_acquire(const uint64_t *word) noexcept
-    void rcu_store_relaxed(uint64_t *word, uint64_t value) noexcept
-    void rcu_store_release(uint64_t *word, uint64_t value) noexcept
-    uint64_t rcu_exchange(uint64_t *word, uint64_t value) noexcept
-    uint64_t rcu_fetch_add(uint64_t *word, uint64_t value) noexcept
-    uint64_t rcu_fetch_sub(uint64_t *word, uint64_t value) noexcept
-    void rcu_full_barrier() noexcept
-
-cdef extern from "rcu/thread.h" nogil:
-    const uint64_t RCU_NEVER
-    const uint64_t RCU_NS_PER_SECOND
-    ctypedef struct rcu_mutex:
-        pass
-    ctypedef struct rcu_cond:
-        pass
-    void rcu_mutex_init(rcu_mutex *mutex) noexcept
-    void rcu_mutex_destroy(rcu_mutex *mutex) noexcept
-    void rcu_mutex_lock(rcu_mutex *mutex) noexcept
-    bint rcu_mutex_trylock(rcu_mutex *mutex) noexcept
-    void rcu_mutex_unlock(rcu_mutex *mutex) noexcept
-    void rcu_cond_init(rcu_cond *cond) noexcept
-    void rcu_cond_destroy(rcu_cond *cond) noexcept
-    void rcu_cond_signal(rcu_cond *cond) noexcept
-    void rcu_cond_broadcast(rcu_cond *cond) noexcept
-    void rcu_cond_wait(rcu_cond *cond, rcu_mutex *mutex, uint64_t until) noexcept
-    uint64_t rcu_clock() noexcept
-    uint64_t rcu_thread_ident() noexcept
-    uint64_t rcu_thread_native_id() noexcept
-    void rcu_thread_yield() noexcept
-    int rcu_at_fork(void (*before)() noexcept nogil, void (*parent)() noexcept nogil,
-                    void (*child)() noexcept nogil) noexcept
-
-cdef extern from "rcu/slot.h" nogil:
-    const uint64_t RCU_SEQ_DETACHED, RCU_SEQ_QUIESCED, RCU_SEQ_FIRST, RCU_SEQ_STEP, RCU_SEQ_BUSY
-    const uint64_t RCU_SEQ_LEAVING, RCU_SEQ_NEVER
-    const size_t RCU_SLOT_SIZE
-    struct rcu_slow:
-        void (*enter)(rcu_slot *slot) noexcept nogil
-        void (*enter_parked)(rcu_slot *slot) noexcept nogil
-        void (*exit)(rcu_slot *slot) noexcept nogil
-    struct rcu_slot:
-        uint64_t seq, nest, awaited, parked
-        const uint64_t *gp
-        const rcu_slow *slow
-        rcu_domain *domain
-        uint64_t fence
-        uint64_t key, index, ident, native_id
-        rcu_slot *spare
-
-cdef extern from "rcu/domain.h" nogil:
-    const int RCU_GROUPS
-    enum rcu_phase:
-        RCU_PHASE_DONE
-        RCU_PHASE_STARTED
-        RCU_PHASE_WAITING
-    struct rcu_counts:
-        uint64_t heavy_barriers, barriers_skipped, shared_waits, stalls
-        uint64_t abandoned, abandoned_ident, last_ns, longest_ns
-    struct rcu_awaited:
-        uint64_t ident, native_id
-    struct rcu_domain:
-        uint64_t key
-        const rcu_slow *slow
-        uint64_t fence
-        uint64_t gp_seq, gp_done, unready
-        rcu_mutex lock
-        uint64_t visitors
-        rcu_slot **slots
-        uint64_t n_slots, room
-        rcu_phase phase
-        bint led
-        uint64_t followers[2]
-        rcu_cond leader
-        rcu_cond changed[2]
-        uint64_t started_ns, stall_next_ns
-        rcu_counts counts
-        rcu_domain *older
-        rcu_domain *newer
-
-cdef extern from "rcu/read.h" nogil:
-    void rcu_enter(rcu_slot *slot) noexcept
-    void rcu_exit(rcu_slot *slot) noexcept
-    bint rcu_held(const rcu_slot *slot) noexcept
+from rcu._headers cimport rcu_domain, rcu_slot, rcu_slow
 
 # All of these may be called with or without a thread state, and block for the two locks at most.
-cdef rcu_slot *find(uint64_t key) noexcept nogil        # the calling thread's slot in a domain, or NULL
-cdef uint64_t thread_serial() noexcept nogil            # of the calling thread, never another's; 0: attached nowhere yet
-cdef rcu_slot *attach(rcu_domain *domain) noexcept nogil  # the same, made where there is none; NULL: no memory
+cdef rcu_slot *attach(rcu_domain *domain) noexcept nogil  # finds or makes the calling thread's; NULL: no memory
 cdef void detach(rcu_slot *slot) noexcept nogil         # the calling thread's, outside every section
+cdef uint64_t depth(const rcu_slot *slot) noexcept nogil  # of its sections; the calling thread's slot only
 cdef bint take_awaited(rcu_slot *slot) noexcept nogil   # no longer awaited; True: it was the last of its period
 cdef void wake(rcu_slot *slot) noexcept nogil           # take_awaited, and wake the leader if it was the last
 
@@ -111,7 +26,3 @@ cdef void give_way(rcu_domain *domain) noexcept nogil
 
 cdef rcu_domain *domain_new(const rcu_slow *slow) noexcept nogil  # NULL: no memory
 cdef void domain_free(rcu_domain *domain) noexcept nogil  # nobody reads, waits or updates there any more
-
-cdef bint fence_flavor() noexcept nogil                 # True: readers fence, there is no heavy barrier
-cdef void heavy_barrier() noexcept nogil                # of this process's flavor
-cdef str flavor_name()

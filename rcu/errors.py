@@ -1,6 +1,13 @@
 """The errors of the package. Each message carries the values that led to it."""
 
-__all__ = ["DeadlockError", "NotInSectionError", "RcuError", "SectionError", "StallWarning", "WrongThreadError"]
+__all__ = [
+    "DeadlockError",
+    "NotInSectionError",
+    "RcuError",
+    "SectionError",
+    "StallWarning",
+    "WrongThreadError",
+]
 
 
 class RcuError(RuntimeError):

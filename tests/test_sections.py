@@ -83,7 +83,9 @@ def test_run_of_something_that_cannot_be_called(domain):
 
 def test_unlock_without_lock(domain):
     for _ in range(2):
-        with pytest.raises(rcu.SectionError, match=rf"domain '{domain.name}'.*read_unlock\(\).*'MainThread' \(ident \d+\)"):
+        with pytest.raises(
+            rcu.SectionError, match=rf"domain '{domain.name}'.*read_unlock\(\).*'MainThread' \(ident \d+\)"
+        ):
             domain.read_unlock()
         domain.read_lock()
         domain.read_unlock()

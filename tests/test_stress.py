@@ -4,9 +4,9 @@ import random
 import threading
 
 import pytest
+from rcu.bench._native import Reader
 
 import rcu
-from rcu.bench._native import Reader
 from threads import beside, eventually, together
 
 UPDATES = 1500
@@ -154,27 +154,26 @@ def test_domains_do_not_disturb_each_other():
     assert sum(shared.overtaken for shared in shareds)
 
 
-def test_threads_that_come_and_go_beside_updaters(domain):
-    """Attaching and detaching while leaders scan: with the heavy barrier under way, too."""
+def test_attaching_and_detaching_beside_updaters(domain):
+    """While leaders scan, and while their heavy barrier is under way."""
     busy = Reader(domain, 20_000)
     shared = Shared(domain)
-    rounds = 100
-
-    def read():
-        with domain:
-            assert shared.current.open
-        domain.unregister_thread()
-        with domain:
-            assert shared.current.open
+    rounds = 300
 
     def churn():
-        for _ in range(rounds):
-            together(read, read)
+        for _ in range(10 * rounds):
+            with domain:
+                assert shared.current.open
+            domain.unregister_thread()
 
     with beside(busy.run):
         eventually(lambda: busy.sections)
         shared.run(
-            1, churn, lambda: shared.update(domain.synchronize, rounds), lambda: shared.update(lambda: poll(domain), rounds)
+            1,
+            churn,
+            churn,
+            lambda: shared.update(domain.synchronize, rounds),
+            lambda: shared.update(lambda: poll(domain), rounds),
         )
         busy.stop()
     assert shared.closed == 0

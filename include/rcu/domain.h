@@ -29,13 +29,13 @@ enum rcu_phase {
 
 /* Plain numbers for stats(), written under the lock. */
 struct rcu_counts {
-    uint64_t heavy_barriers;    /* issued */
-    uint64_t barriers_skipped;  /* grace periods that needed none */
-    uint64_t shared_waits;      /* waits over without having led */
-    uint64_t stalls;            /* reports of a grace period that took too long */
-    uint64_t abandoned;         /* threads that ended inside a section */
-    uint64_t abandoned_ident;   /* the last such thread */
-    uint64_t last_ns;           /* duration of the last grace period */
+    uint64_t heavy_barriers;   /* issued */
+    uint64_t barriers_skipped; /* grace periods that needed none */
+    uint64_t shared_waits;     /* waits over without having led */
+    uint64_t stalls;           /* reports of a grace period that took too long */
+    uint64_t abandoned;        /* threads that ended inside a section */
+    uint64_t abandoned_ident;  /* the last such thread */
+    uint64_t last_ns;          /* duration of the last grace period */
     uint64_t longest_ns;
 };
 
@@ -45,10 +45,13 @@ struct rcu_domain {
     const struct rcu_slow *slow;
     uint64_t fence; /* 1: the fence flavor */
 
-    RCU_OWN_LINE uint64_t gp_seq; /* the newest grace period started. Written by the leader, read by every exit */
-    RCU_OWN_LINE uint64_t gp_done; /* the newest completed. Written by the leader, read by waiters and pollers */
-    RCU_OWN_LINE uint64_t unready; /* slots still waited for, and the leader's own bias while it counts.
-                                      Written by the leader, and by each reader that it waits for, once */
+    /* The newest grace period started. Written by the leader, read by every section exit. */
+    RCU_OWN_LINE uint64_t gp_seq;
+    /* The newest one completed. Written by the leader, read by waiters and pollers. */
+    RCU_OWN_LINE uint64_t gp_done;
+    /* Slots still waited for, and the leader's own bias while it counts. Written by the leader, and once by each
+     * reader that it waits for. */
+    RCU_OWN_LINE uint64_t unready;
 
     /* Everything below is guarded by lock. It is held for short, never while someone sleeps or interrupts the
      * processors, and never by anyone who waits for Python. */
@@ -57,12 +60,12 @@ struct rcu_domain {
     struct rcu_slot **slots;
     uint64_t n_slots, room;
     enum rcu_phase phase;
-    int led;                       /* a thread is the leader now */
+    int led; /* a thread is the leader now */
     uint64_t followers[RCU_GROUPS];
-    rcu_cond leader;               /* unready has become 0 */
-    rcu_cond changed[RCU_GROUPS];  /* the period is over, or wants a leader */
-    uint64_t started_ns;           /* when the newest grace period started */
-    uint64_t stall_next_ns;        /* age at which it is reported (again); 0: not yet reported */
+    rcu_cond leader;              /* unready has become 0 */
+    rcu_cond changed[RCU_GROUPS]; /* the period is over, or wants a leader */
+    uint64_t started_ns;          /* when the newest grace period started */
+    uint64_t stall_next_ns;       /* age at which it is reported (again); 0: not yet reported */
     struct rcu_counts counts;
     struct rcu_domain *older, *newer; /* all domains; guarded by the registry's lock */
 };

@@ -15,7 +15,7 @@
 #define rcu_assign_pointer(p, v) __atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
 #define rcu_xchg_pointer(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 /* 1 if *p was *expected and is now v; 0, and *expected is what it was, if not. */
-#define rcu_cmpxchg_pointer(p, expected, v)                                                                  \
+#define rcu_cmpxchg_pointer(p, expected, v) \
     ((int)__atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 
 #elif defined(_MSC_VER)
@@ -48,9 +48,8 @@ static inline int rcu_msvc_cmpxchg_pointer(void *volatile *p, void **expected, v
 #endif
 #define rcu_dereference(p) RCU_MSVC_AS(p, rcu_msvc_load_pointer((void *const volatile *)&(p)))
 #define rcu_assign_pointer(p, v) rcu_msvc_store_pointer((void *volatile *)&(p), (void *)(v))
-#define rcu_xchg_pointer(p, v)                                                                               \
-    RCU_MSVC_AS(*(p), _InterlockedExchangePointer((void *volatile *)(p), (void *)(v)))
-#define rcu_cmpxchg_pointer(p, expected, v)                                                                  \
+#define rcu_xchg_pointer(p, v) RCU_MSVC_AS(*(p), _InterlockedExchangePointer((void *volatile *)(p), (void *)(v)))
+#define rcu_cmpxchg_pointer(p, expected, v) \
     rcu_msvc_cmpxchg_pointer((void *volatile *)(p), (void **)(expected), (void *)(v))
 
 #endif

@@ -12,13 +12,13 @@
 
 /* Values of rcu_slot.seq. From RCU_SEQ_FIRST on: the newest grace period that the thread has seen, even; odd
  * while it is in a section. */
-#define RCU_SEQ_DETACHED UINT64_C(0)   /* in the pool, no thread's */
-#define RCU_SEQ_QUIESCED UINT64_C(2)   /* will fence before it reads again */
-#define RCU_SEQ_FIRST UINT64_C(4)      /* gp_seq of a new domain */
-#define RCU_SEQ_STEP UINT64_C(2)       /* from one grace period to the next */
-#define RCU_SEQ_BUSY UINT64_C(1)       /* in a section */
-#define RCU_SEQ_LEAVING (RCU_SEQ_QUIESCED | RCU_SEQ_BUSY) /* has left the quiesced state, knows no period yet */
-#define RCU_SEQ_NEVER UINT64_C(0)      /* equals no sequence that a reader can hold after a section */
+#define RCU_SEQ_DETACHED UINT64_C(0) /* in the pool, no thread's */
+#define RCU_SEQ_QUIESCED UINT64_C(2) /* will fence before it reads again */
+#define RCU_SEQ_LEAVING UINT64_C(3)  /* has left the quiesced state, and knows no period yet */
+#define RCU_SEQ_FIRST UINT64_C(4)    /* gp_seq of a new domain */
+#define RCU_SEQ_STEP UINT64_C(2)     /* from one grace period to the next */
+#define RCU_SEQ_BUSY UINT64_C(1)     /* in a section */
+#define RCU_SEQ_NEVER UINT64_C(0)    /* equals no sequence that a reader can hold after a section */
 
 struct rcu_domain;
 struct rcu_slot;
@@ -33,19 +33,27 @@ struct rcu_slow {
 
 struct rcu_slot {
     /* The reader's line. */
-    uint64_t seq;                /* written by its thread (in a fork child, at thread exit: by the registry, locked);
-                                    read by updaters */
-    uint64_t nest;               /* depth of its sections; its thread only, plain */
-    uint64_t awaited;            /* 1: a leader waits for it. Set by leaders, taken (exchanged for 0) by its thread,
-                                    or by the leader that set it too late */
-    uint64_t parked;             /* 1: fences at its next enter, so leaders need not interrupt it. Set by leaders,
-                                    cleared by its thread; constantly 1 in the fence flavor */
-    const uint64_t *gp;          /* what an exit compares seq with: the domain's gp_seq; in the fence flavor a
-                                    word that is RCU_SEQ_NEVER, so that each exit takes the slow half */
-    const struct rcu_slow *slow; /* constant while attached */
-    struct rcu_domain *domain;   /* constant while attached */
-    uint64_t fence;              /* 1: the fence flavor; constant while attached */
+
+    /* Written by its thread; at thread exit and in a fork child by the registry, locked. Read by updaters. */
+    uint64_t seq;
+    /* Depth of its sections. Its thread only, plain. */
+    uint64_t nest;
+    /* 1: a leader waits for it. Set by leaders; taken (exchanged for 0) by its thread, or by the leader that set
+     * it too late. */
+    uint64_t awaited;
+    /* 1: it fences at its next enter, so leaders need not interrupt it. Set by leaders, cleared by its thread;
+     * constantly 1 in the fence flavor. */
+    uint64_t parked;
+    /* What an exit compares seq with: the domain's gp_seq; in the fence flavor a word that is RCU_SEQ_NEVER, so
+     * that each exit takes the slow half. Constant while attached, like the three below. */
+    const uint64_t *gp;
+    const struct rcu_slow *slow;
+    struct rcu_domain *domain;
+    /* 1: the fence flavor. */
+    uint64_t fence;
+
     /* The registry's line: written and read under its locks. */
+
     uint64_t key;           /* of the domain; 0 in the pool */
     uint64_t index;         /* place in the domain's list of slots */
     uint64_t ident;         /* the thread, as threading.get_ident() tells it */

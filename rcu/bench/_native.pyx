@@ -5,10 +5,11 @@ cimport cython
 from libc.stdint cimport uint64_t
 
 from rcu._domain cimport Domain
-from rcu._slots cimport (
-    RCU_SLOT_SIZE, heavy_barrier, rcu_clock, rcu_enter, rcu_exit, rcu_full_barrier, rcu_load_relaxed, rcu_slot,
-    rcu_store_relaxed,
+from rcu._flavor cimport heavy_barrier
+from rcu._headers cimport (
+    RCU_SLOT_SIZE, rcu_clock, rcu_enter, rcu_exit, rcu_full_barrier, rcu_load_relaxed, rcu_slot, rcu_store_relaxed,
 )
+from rcu._sections cimport attached
 
 cdef uint64_t SECTIONS_PER_LOOK = 64
 
@@ -31,11 +32,11 @@ cdef class Reader:
 
     def run(self):
         """Reads on the calling thread, which holds no GIL meanwhile, until another calls `stop`."""
-        cdef rcu_slot *slot = self.domain.slot()
-        cdef uint64_t i
+        cdef rcu_slot *slot = attached(self.domain.engine, self.domain.name)
+        cdef uint64_t _
         with nogil:
             while rcu_load_relaxed(&self.stopped) == 0:
-                for i in range(SECTIONS_PER_LOOK):
+                for _ in range(SECTIONS_PER_LOOK):
                     rcu_enter(slot)
                     spend(self.pause)
                     rcu_exit(slot)
@@ -64,11 +65,11 @@ cdef extern from *:
 
 def time_sections(Domain domain not None, uint64_t n):
     """Seconds that `n` sections take on the calling thread, its slot found once."""
-    cdef rcu_slot *slot = domain.slot()
-    cdef uint64_t i, began
+    cdef rcu_slot *slot = attached(domain.engine, domain.name)
+    cdef uint64_t _, began
     with nogil:
         began = rcu_clock()
-        for i in range(n):
+        for _ in range(n):
             rcu_enter(slot)
             rcu_exit(slot)
         began = rcu_clock() - began
@@ -77,10 +78,10 @@ def time_sections(Domain domain not None, uint64_t n):
 
 def time_heavy_barriers(uint64_t n):
     """Seconds that `n` heavy barriers of this process's flavor take."""
-    cdef uint64_t i, began
+    cdef uint64_t _, began
     with nogil:
         began = rcu_clock()
-        for i in range(n):
+        for _ in range(n):
             heavy_barrier()
         began = rcu_clock() - began
     return began / 1e9
@@ -88,10 +89,10 @@ def time_heavy_barriers(uint64_t n):
 
 def time_full_barriers(uint64_t n):
     """Seconds that `n` full fences of the calling thread take."""
-    cdef uint64_t i, began
+    cdef uint64_t _, began
     with nogil:
         began = rcu_clock()
-        for i in range(n):
+        for _ in range(n):
             rcu_full_barrier()
         began = rcu_clock() - began
     return began / 1e9

@@ -1,0 +1,23 @@
+# cython: language_level=3
+"""What each thread knows of its slots: the one thread-local of the package.
+
+A small hash table by the domain's key. It holds pointers and does not know what becomes of slots; a slot whose key
+is no longer that of the entry is somebody else's, and the entry is as good as gone.
+
+`find`, `thread_serial` and `each_slot` are for any moment; all else is called under the registry's lock.
+"""
+
+from libc.stdint cimport uint64_t
+
+from rcu._headers cimport rcu_slot
+
+cdef rcu_slot *find(uint64_t key) noexcept nogil  # the calling thread's slot in a domain, or NULL
+cdef uint64_t thread_serial() noexcept nogil      # of the calling thread, never another's; 0: attached nowhere yet
+cdef void each_slot(void (*visit)(rcu_slot *slot) noexcept nogil) noexcept nogil  # the calling thread's
+
+cdef int watch_threads(void (*ends)() noexcept nogil) noexcept nogil  # 0, or an error: a hook, once per process
+cdef bint make_room() noexcept nogil              # for one more slot of the calling thread; False: no memory
+cdef void remember(rcu_slot *slot) noexcept nogil  # after make_room
+cdef void forget(uint64_t key) noexcept nogil     # what is there
+cdef void forget_all() noexcept nogil             # at the calling thread's end
+cdef void forget_others() noexcept nogil          # in a fork child: the threads that it does not have

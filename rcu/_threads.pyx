@@ -1,0 +1,243 @@
+# cython: language_level=3
+"""What each thread knows of its slots: the one thread-local of the package. See the .pxd for the map."""
+
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport calloc, free
+
+# What a thread knows of its slots: a small hash table by the domain's key. Keys count upwards and are never used
+# again, so `key & mask` spreads them evenly and an entry of a domain that is gone matches nothing.
+cdef extern from *:
+    """
+    #include "rcu/domain.h"
+
+    struct rcu_entry {
+        uint64_t key; /* 0: free */
+        struct rcu_slot *slot;
+    };
+    #define RCU_KEY_GONE UINT64_MAX /* was detached; no domain's key */
+
+    /* On the heap, where a fork child can free the records of the threads that it does not have. */
+    struct rcu_record {
+        struct rcu_entry *table;
+        uint64_t mask, used;
+        uint64_t serial; /* of the thread; never used again for another */
+        struct rcu_record *older, *newer; /* all threads' records; under the registry's lock */
+    };
+
+    static const struct rcu_entry rcu_no_entry[1] = {{0, 0}};
+
+    /* The one thread-local of the package; the first two mirror the record for a quicker find. */
+    static RCU_THREAD_LOCAL struct rcu_this_thread {
+        const struct rcu_entry *table;
+        uint64_t mask;
+        struct rcu_record *record;
+    } rcu_this_thread = {rcu_no_entry, 0, 0};
+
+    static inline struct rcu_slot *rcu_find(uint64_t key)
+    {
+        const struct rcu_entry *table = rcu_this_thread.table;
+        uint64_t mask = rcu_this_thread.mask;
+        for (uint64_t i = key & mask;; i = (i + 1) & mask) {
+            if (RCU_LIKELY(table[i].key == key))
+                return table[i].slot;
+            if (table[i].key == 0)
+                return 0;
+        }
+    }
+
+    static void rcu_this_thread_is(struct rcu_record *record)
+    {
+        rcu_this_thread.record = record;
+        rcu_this_thread.table = record ? record->table : rcu_no_entry;
+        rcu_this_thread.mask = record ? record->mask : 0;
+    }
+
+    static struct rcu_record *rcu_this_record(void)
+    {
+        return rcu_this_thread.record;
+    }
+
+    /* The system's calling convention for the hook, which Cython cannot spell. */
+    static rcu_exit_key rcu_thread_key;
+    static void (*rcu_thread_hook)(void);
+
+    static void RCU_EXIT_CALL rcu_thread_exits(void *record)
+    {
+        if (record)
+            rcu_thread_hook();
+    }
+
+    static int rcu_watch_threads(void (*hook)(void))
+    {
+        rcu_thread_hook = hook;
+        return rcu_exit_key_create(&rcu_thread_key, rcu_thread_exits);
+    }
+
+    static int rcu_watch_this_thread(struct rcu_record *record)
+    {
+        return rcu_thread_watch(rcu_thread_key, record);
+    }
+    """
+    const uint64_t RCU_KEY_GONE
+    struct rcu_entry:
+        uint64_t key
+        rcu_slot *slot
+    struct rcu_record:
+        rcu_entry *table
+        uint64_t mask, used, serial
+        rcu_record *older
+        rcu_record *newer
+    rcu_slot *rcu_find(uint64_t key) noexcept nogil
+    void rcu_this_thread_is(rcu_record *record) noexcept nogil
+    rcu_record *rcu_this_record() noexcept nogil
+    int rcu_watch_threads(void (*hook)() noexcept nogil) noexcept nogil
+    int rcu_watch_this_thread(rcu_record *record) noexcept nogil
+
+cdef uint64_t SMALLEST_TABLE = 4
+cdef rcu_record *newest = NULL
+cdef uint64_t last_serial = 0
+
+
+cdef rcu_slot *find(uint64_t key) noexcept nogil:
+    return rcu_find(key)
+
+
+cdef uint64_t thread_serial() noexcept nogil:
+    return rcu_this_record().serial if rcu_this_record() != NULL else 0
+
+
+cdef void each_slot(void (*visit)(rcu_slot *slot) noexcept nogil) noexcept nogil:
+    cdef rcu_record *record = rcu_this_record()
+    cdef uint64_t i
+    if record != NULL:
+        for i in range(record.mask + 1):
+            if lives(&record.table[i]):
+                visit(record.table[i].slot)
+
+
+cdef int watch_threads(void (*ends)() noexcept nogil) noexcept nogil:
+    return rcu_watch_threads(ends)
+
+
+cdef bint make_room() noexcept nogil:
+    """The table stays at most half full, where find is short."""
+    cdef rcu_record *record = rcu_this_record()
+    if record == NULL:
+        record = new_record()
+    if record == NULL:
+        return False
+    if 2 * (record.used + 1) <= record.mask + 1:
+        return True
+    # Entries of domains that are gone may be what fills it: count without them before growing.
+    cdef uint64_t live = 0
+    cdef uint64_t i
+    for i in range(record.mask + 1):
+        if lives(&record.table[i]):
+            live += 1
+    cdef uint64_t size = SMALLEST_TABLE
+    while size < 3 * (live + 1):
+        size *= 2
+    return resize(record, size)
+
+
+cdef void remember(rcu_slot *slot) noexcept nogil:
+    put(rcu_this_record(), slot)
+
+
+cdef void forget(uint64_t key) noexcept nogil:
+    # The place stays taken, for what was put behind it must still be found; the next resize clears it.
+    cdef rcu_record *record = rcu_this_record()
+    cdef uint64_t i = key & record.mask
+    while record.table[i].key != key:
+        i = (i + 1) & record.mask
+    record.table[i].key = RCU_KEY_GONE
+    record.table[i].slot = NULL
+
+
+cdef void forget_all() noexcept nogil:
+    # A destructor that runs later may read again: it finds no record, makes one, and the hook is called once more.
+    cdef rcu_record *record = rcu_this_record()
+    rcu_this_thread_is(NULL)
+    if record != NULL:
+        drop(record)
+
+
+cdef void forget_others() noexcept nogil:
+    cdef rcu_record *record = newest
+    cdef rcu_record *older
+    while record != NULL:
+        older = record.older
+        if record != rcu_this_record():
+            drop(record)
+        record = older
+
+
+# ---- records and their tables ----------------------------------------------------------------------------------
+
+cdef rcu_record *new_record() noexcept nogil:
+    """The calling thread's, watched; NULL: no memory."""
+    global newest, last_serial
+    cdef rcu_record *record = <rcu_record *>calloc(1, sizeof(rcu_record))
+    if record == NULL:
+        return NULL
+    if not resize(record, SMALLEST_TABLE):
+        free(record)
+        return NULL
+    if rcu_watch_this_thread(record) != 0:
+        free(record.table)
+        free(record)
+        return NULL
+    last_serial += 1
+    record.serial = last_serial
+    record.older = newest
+    if newest != NULL:
+        newest.newer = record
+    newest = record
+    rcu_this_thread_is(record)
+    return record
+
+
+cdef void drop(rcu_record *record) noexcept nogil:
+    global newest
+    if record.newer != NULL:
+        record.newer.older = record.older
+    else:
+        newest = record.older
+    if record.older != NULL:
+        record.older.newer = record.newer
+    free(record.table)
+    free(record)
+
+
+cdef bint lives(const rcu_entry *entry) noexcept nogil:
+    # Slots are never given back to the system, so the slot of a stale entry can be read; its key has changed.
+    return entry.slot != NULL and entry.slot.key == entry.key
+
+
+cdef void put(rcu_record *record, rcu_slot *slot) noexcept nogil:
+    cdef uint64_t i = slot.key & record.mask
+    while record.table[i].key != 0:
+        i = (i + 1) & record.mask
+    record.table[i].key = slot.key
+    record.table[i].slot = slot
+    record.used += 1
+
+
+cdef bint resize(rcu_record *record, uint64_t size) noexcept nogil:
+    """Gives the record a new table with what lives of the old; False: no memory, all as before."""
+    cdef rcu_entry *old = record.table
+    cdef rcu_entry *new = <rcu_entry *>calloc(size, sizeof(rcu_entry))
+    cdef uint64_t old_size = record.mask + 1 if old != NULL else 0
+    cdef uint64_t i
+    if new == NULL:
+        return False
+    record.table = new
+    record.mask = size - 1
+    record.used = 0
+    for i in range(old_size):
+        if lives(&old[i]):
+            put(record, old[i].slot)
+    free(old)
+    if rcu_this_record() == record:
+        rcu_this_thread_is(record)
+    return True

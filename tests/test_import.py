@@ -1,0 +1,62 @@
+"""What an import of the package does to the process."""
+
+import sys
+import sysconfig
+
+import pytest
+
+import rcu
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="there is a GIL to begin with")
+def test_imports_do_not_enable_the_gil(script):
+    code = """
+import warnings, sys
+warnings.simplefilter("error")
+assert not sys._is_gil_enabled()
+import rcu, rcu._slots, rcu._grace, rcu._domain, rcu._refcount, rcu.bench._native
+print(sys._is_gil_enabled())
+"""
+    assert script(code, PYTHON_GIL="") == "False\n"
+
+
+def test_all_is_all_there_is():
+    assert sorted(rcu.__all__) == rcu.__all__
+    for name in rcu.__all__:
+        assert getattr(rcu, name) is not None
+
+
+def test_a_domain_that_outlives_everything(script):
+    """Daemon threads in sections and in waits neither hinder nor crash the end of the interpreter."""
+    code = """
+import threading, rcu
+domain = rcu.Domain()
+entered = threading.Event()
+def hold():
+    domain.read_lock()
+    entered.set()
+    threading.Event().wait()
+def update():
+    domain.synchronize()
+threading.Thread(target=hold, daemon=True).start()
+entered.wait()
+for _ in range(3):
+    threading.Thread(target=update, daemon=True).start()
+while not domain.stats().heavy_barriers:
+    pass
+rcu.read_lock()
+guard = rcu.read()
+guard.__enter__()
+print("ends")
+"""
+    assert script(code) == "ends\n"
+
+
+def test_errors_are_of_one_family():
+    assert issubclass(rcu.RcuError, RuntimeError)
+    assert issubclass(rcu.DeadlockError, rcu.RcuError)
+    assert issubclass(rcu.SectionError, rcu.RcuError)
+    assert issubclass(rcu.WrongThreadError, rcu.SectionError)
+    assert issubclass(rcu.NotInSectionError, rcu.SectionError)
+    assert issubclass(rcu.StallWarning, Warning)
+    assert sys.modules["rcu"].__version__
