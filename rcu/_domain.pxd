@@ -14,10 +14,8 @@ cdef class Domain:
     cdef uint64_t key              # of the engine, one load nearer
     cdef object __weakref__
     cdef object _name              # untyped, so that the type is the collector's, which alone frees deferred objects
-    cdef object _stall_timeout     # as given; None: off
-    cdef uint64_t stall_ns         # the same for the engine; 0: off
+    cdef uint64_t stall_ns         # 0: off; read and written relaxed, by any thread
     cdef uint64_t _backlog_limit
-    cdef uint64_t abandoned        # threads that ended in a section, as far as reported
 
     cdef int step_aside(self, str what) except -1
     cdef int wait_until(self, uint64_t need, uint64_t until, object timeout) except -1

@@ -2,21 +2,21 @@
 """Domain: the Python face of slots and grace periods. See the .pxd for the map."""
 
 import operator
-import threading
+from threading import main_thread
 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport isnan
 from libc.stdint cimport uint64_t
-from libc.stdlib cimport free, malloc
 
 from rcu._grace cimport (
-    COMPLETED, Outcome, Survey, awaited, grace_domain, is_over, needed, poll, quiesce, stalled, survey, wait,
+    COMPLETED, Outcome, Survey, awaited, grace_domain, is_over, needed, poll, quiesce, stalled, survey, take_abandoned,
+    wait,
 )
 from rcu._flavor cimport flavor_name
 from rcu._headers cimport (
     RCU_NEVER, RCU_NS_PER_SECOND, RCU_SEQ_FIRST, RCU_SEQ_STEP, rcu_awaited, rcu_clock, rcu_enter, rcu_exit, rcu_held,
-    rcu_slot, rcu_thread_ident,
+    rcu_load_relaxed, rcu_slot, rcu_store_relaxed, rcu_thread_ident,
 )
 from rcu._refcount cimport share, share_methods
 from rcu._sections cimport attached, end_section, new_guard, this_thread
@@ -26,13 +26,19 @@ from rcu._threads cimport find
 from rcu.diagnostics import DomainStats, describe_threads, log_abandoned, log_stall
 from rcu.errors import DeadlockError, SectionError
 
+
+cdef extern from "Python.h":
+    bint Py_IsFinalizing()
+
 # A wait looks up this often: the main thread for signals, every other for a stall to report. Who waits is woken
 # when the period is over; the nap is not how long that takes.
 cdef uint64_t NAP_NS = RCU_NS_PER_SECOND
 cdef uint64_t MAIN_NAP_NS = RCU_NS_PER_SECOND // 20
 cdef uint64_t SHORTEST_NAP_NS = RCU_NS_PER_SECOND // 1000
 cdef uint64_t NAPS_PER_STALL = 16
-cdef uint64_t NAMED_THREADS = 8  # so many does a report name; it says how many more there are
+
+cdef enum:
+    NAMED_THREADS = 8  # so many does a report name; it says how many more there are
 
 
 @cython.final
@@ -69,7 +75,8 @@ cdef class Domain:
         share(self)
 
     def __dealloc__(self):
-        if self.engine is not NULL:
+        # At exit, daemon threads may still wait or read here: their frames no longer count.
+        if self.engine is not NULL and not Py_IsFinalizing():
             domain_free(self.engine)
 
     def __repr__(self):
@@ -91,15 +98,15 @@ cdef class Domain:
     @property
     def stall_timeout(self):
         """Age in seconds at which a grace period that is not over is logged; ``None``: never. May be changed."""
-        return self._stall_timeout
+        cdef uint64_t ns = rcu_load_relaxed(&self.stall_ns)
+        return None if ns == 0 else float("inf") if ns == RCU_NEVER else ns / <double>RCU_NS_PER_SECOND
 
     @stall_timeout.setter
     def stall_timeout(self, seconds):
         cdef uint64_t ns = 0 if seconds is None else nanoseconds("stall_timeout", seconds)
         if seconds is not None and ns == 0:
             raise ValueError(f"stall_timeout must be above 0 seconds, or None for never, not {seconds!r}")
-        self._stall_timeout = seconds
-        self.stall_ns = 0 if ns == RCU_NEVER else ns
+        rcu_store_relaxed(&self.stall_ns, ns)  # one word, alone: nothing else depends on it
 
     # ---- sections --------------------------------------------------------------------------------------------
 
@@ -290,12 +297,13 @@ cdef class Domain:
 
     cdef int wait_until(self, uint64_t need, uint64_t until, object timeout) except -1:
         cdef rcu_domain *engine = self.engine
-        cdef uint64_t nap = MAIN_NAP_NS if rcu_thread_ident() == threading.main_thread().ident else NAP_NS
-        cdef uint64_t wake
+        cdef uint64_t nap = MAIN_NAP_NS if rcu_thread_ident() == main_thread().ident else NAP_NS
+        cdef uint64_t wake, stall_ns
         cdef Outcome outcome
         while True:
-            if self.stall_ns != 0:
-                nap = min(nap, max(self.stall_ns // NAPS_PER_STALL, SHORTEST_NAP_NS))
+            stall_ns = rcu_load_relaxed(&self.stall_ns)
+            if stall_ns != 0:
+                nap = min(nap, max(stall_ns // NAPS_PER_STALL, SHORTEST_NAP_NS))
             wake = min(until, rcu_clock() + nap)
             with nogil:
                 outcome = wait(engine, need, wake)
@@ -309,27 +317,22 @@ cdef class Domain:
 
     cdef int report(self) except -1:
         """Logs what the engine could not say: a stall, a thread that ended inside a section."""
-        cdef uint64_t gone = self.engine.counts.abandoned - self.abandoned
-        cdef uint64_t age
+        cdef uint64_t ident = 0
+        cdef uint64_t gone = take_abandoned(self.engine, &ident)
+        cdef uint64_t stall_ns = rcu_load_relaxed(&self.stall_ns)
+        cdef uint64_t age = stalled(self.engine, stall_ns) if stall_ns != 0 else 0
         if gone != 0:
-            self.abandoned += gone
-            log_abandoned(self._name, self.engine.counts.abandoned_ident, gone)
-        if self.stall_ns != 0:
-            age = stalled(self.engine, self.stall_ns)
-            if age != 0:
-                log_stall(self._name, age / <double>RCU_NS_PER_SECOND, *self.waited_for())
+            log_abandoned(self._name, ident, gone)
+        if age != 0:
+            log_stall(self._name, age / <double>RCU_NS_PER_SECOND, *self.waited_for())
         return 0
 
     cdef tuple waited_for(self):
         """Threads that the grace period under way waits for, (ident, native id) each; and how many they are."""
-        cdef rcu_awaited *room = <rcu_awaited *>malloc(NAMED_THREADS * sizeof(rcu_awaited))
-        if room is NULL:
-            raise MemoryError("no memory for a report")
+        cdef rcu_awaited[NAMED_THREADS] room
         cdef uint64_t total = awaited(self.engine, room, NAMED_THREADS)
         cdef uint64_t i
-        threads = [(room[i].ident, room[i].native_id) for i in range(min(total, NAMED_THREADS))]
-        free(room)
-        return threads, total
+        return [(room[i].ident, room[i].native_id) for i in range(min(total, NAMED_THREADS))], total
 
 
 cdef uint64_t deadline(uint64_t ns) noexcept:

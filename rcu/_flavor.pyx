@@ -15,6 +15,7 @@ cdef extern from "rcu/barrier.h" nogil:
     void rcu_full_barrier() noexcept
 
 cdef bint fence = False
+cdef int broken = 0  # why a fork child has no heavy barrier
 
 
 cdef bint fence_flavor() noexcept nogil:
@@ -22,11 +23,10 @@ cdef bint fence_flavor() noexcept nogil:
 
 
 cdef void prepare_again() noexcept nogil:
-    cdef int error
+    # A child that only goes on to exec never needs it, so a refusal is no error yet.
+    global broken
     if not fence:
-        error = rcu_heavy_prepare()
-        if error != 0:
-            broken_barrier(error)
+        broken = rcu_heavy_prepare()
 
 
 cdef void heavy_barrier() noexcept nogil:
@@ -35,12 +35,12 @@ cdef void heavy_barrier() noexcept nogil:
         # [E] of the fence flavor: each reader fences by itself, at [F] and in exit_slow.
         rcu_full_barrier()
         return
-    error = rcu_heavy_barrier()
+    error = broken if broken != 0 else rcu_heavy_barrier()
     if error != 0:
-        broken_barrier(error)
+        give_up(error)
 
 
-cdef void broken_barrier(int error) noexcept nogil:
+cdef void give_up(int error) noexcept nogil:
     # It worked at import and is refused now, as by a filter installed since. Readers do not fence, so no grace
     # period can be told any more, and to go on would mean to free what is being read.
     fprintf(stderr, b"rcu: the %s barrier is refused (error %d) but was granted when rcu was imported; import rcu "

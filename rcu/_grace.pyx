@@ -9,7 +9,7 @@ from libc.stdint cimport uint64_t
 
 from rcu._flavor cimport heavy_barrier
 from rcu._headers cimport (
-    RCU_GROUPS, RCU_PHASE_DONE, RCU_PHASE_STARTED, RCU_PHASE_WAITING, RCU_SEQ_BUSY, RCU_SEQ_FIRST, RCU_SEQ_LEAVING,
+    RCU_GROUPS, RCU_PHASE_DONE, RCU_PHASE_STARTED, RCU_PHASE_WAITING, RCU_SEQ_BUSY, RCU_SEQ_FIRST,
     RCU_SEQ_QUIESCED, RCU_SEQ_STEP, rcu_clock, rcu_cond_broadcast, rcu_cond_signal, rcu_cond_wait, rcu_fetch_add,
     rcu_fetch_sub, rcu_full_barrier, rcu_held, rcu_load_acquire, rcu_load_relaxed, rcu_mutex_lock, rcu_mutex_trylock,
     rcu_mutex_unlock, rcu_slow, rcu_store_relaxed, rcu_store_release,
@@ -21,24 +21,29 @@ from rcu._slots cimport domain_new, give_way, take_awaited, visit, wake as wake_
 
 cdef void enter_slow(rcu_slot *slot) noexcept nogil:
     """Leaves the quiesced state and begins a section."""
-    cdef uint64_t g
-    rcu_store_relaxed(&slot.seq, RCU_SEQ_LEAVING)
-    # [Q] with [D]: if our store comes first, the leader sees us busy; if its fence does, we see its gp_seq and
-    # what was published before. With [P] likewise: a caller whose gp_seq we see as moved on had published.
-    rcu_full_barrier()
-    g = rcu_load_acquire(&slot.domain.gp_seq)  # [L]
     # The number is read anew each time: with an old one, a thread that quiesces after each section would look as
     # if it were in the same section for ever.
+    cdef uint64_t g = rcu_load_relaxed(&slot.domain.gp_seq)
     rcu_store_relaxed(&slot.seq, g | RCU_SEQ_BUSY)
-    # [R] with [K]: if our store comes first, the leader's second look sees g; if its flag does, we see the flag.
+    # [Q] with [D]: if our store comes first, the leader sees us busy; if its fence does, we see what was published.
+    # With [K]: if our store comes first, the second look sees g; if the leader's flag does, we see the flag.
+    # With [P]: a caller that read an older gp_seq than we did had published before.
     rcu_full_barrier()
     if rcu_load_acquire(&slot.awaited) != 0:
         # The section has not begun, so it may join the newer period; but it must have done so before it says so.
         # Acquire, because the leader moved gp_seq before it set the flag: what is loaded here is the new number.
-        g = rcu_load_acquire(&slot.domain.gp_seq)  # [L]
-        rcu_store_release(&slot.seq, g | RCU_SEQ_BUSY)
-        rcu_full_barrier()  # [X] with [K], and with [P]: the section's loads come after that of gp_seq
-        wake_leader(slot)
+        rejoin(slot)
+
+
+cdef void rejoin(rcu_slot *slot) noexcept nogil:
+    """Takes the newest period's number, in the state that the slot is in, and says so to who waits for that."""
+    cdef uint64_t busy = rcu_load_relaxed(&slot.seq) & RCU_SEQ_BUSY
+    cdef uint64_t g = rcu_load_relaxed(&slot.domain.gp_seq)
+    rcu_store_release(&slot.seq, g | busy)  # [B] with [G]: as the store before it, which it replaces
+    # [X] with [K]: if our store comes first, the second look sees it; if the leader's flag does, we see the flag.
+    # With [P]: the next section's loads come after that of gp_seq, so they see what the period's callers published.
+    rcu_full_barrier()
+    wake_leader(slot)
 
 
 cdef void enter_parked(rcu_slot *slot) noexcept nogil:
@@ -53,15 +58,11 @@ cdef void enter_parked(rcu_slot *slot) noexcept nogil:
 
 cdef void exit_slow(rcu_slot *slot) noexcept nogil:
     """A section has ended (seq is idle) and a grace period began since this slot last looked."""
-    cdef uint64_t g
     if slot.fence:
         rcu_full_barrier()  # [C] of the fence flavor, with the leader's fence at [E]
-    g = rcu_load_acquire(&slot.domain.gp_seq)  # [L]: the next section sees what the period's callers published
-    if slot.fence and g == rcu_load_relaxed(&slot.seq):
-        return
-    rcu_store_release(&slot.seq, g)
-    rcu_full_barrier()  # [X] with [K]: if our store comes first, the second look sees it; else we see the flag
-    wake_leader(slot)
+        if rcu_load_relaxed(&slot.domain.gp_seq) == rcu_load_relaxed(&slot.seq):
+            return
+    rejoin(slot)
 
 
 cdef void quiesce(rcu_slot *slot) noexcept nogil:
@@ -85,8 +86,8 @@ cdef rcu_domain *grace_domain() noexcept nogil:
 # ---- callers -------------------------------------------------------------------------------------------------
 
 cdef uint64_t needed(rcu_domain *domain) noexcept nogil:
-    # [P] with [L], [X], [Q]: if a reader sees a gp_seq later than the one we read here, it sees what we have
-    # published, whichever thread leads. A period that has started already may have looked at its readers before
+    # [P] with [Q] and [X]: if a reader sees a gp_seq later than the one we read here, and fences, it sees what we
+    # have published, whichever thread leads. A period that has started already may have looked at its readers before
     # we published, so the next one is needed.
     rcu_full_barrier()
     return rcu_load_acquire(&domain.gp_seq) + RCU_SEQ_STEP
@@ -225,7 +226,7 @@ cdef void count(rcu_domain *domain) noexcept nogil:
             continue
         rcu_fetch_add(&domain.unready, 1)
         rcu_store_release(&slot.awaited, 1)
-        # [K] with [X] and [R]: if the reader's store of seq comes first, the second look sees it; if our flag does,
+        # [K] with [X] and [Q]: if the reader's store of seq comes first, the second look sees it; if our flag does,
         # the reader sees the flag.
         rcu_full_barrier()
         if is_ready(slot, n):
@@ -293,7 +294,11 @@ cdef uint64_t stalled(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
     cdef uint64_t age = 0
     cdef uint64_t due
     visit(domain)
-    if domain.phase != RCU_PHASE_DONE:
+    if not domain.led:
+        # Its last reader may have left when nobody was there to notice: that is no stall.
+        settle(domain)
+        hand_on(domain)
+    if domain.phase == RCU_PHASE_WAITING and rcu_load_relaxed(&domain.unready) != 0:
         age = rcu_clock() - domain.started_ns
         due = domain.stall_next_ns if domain.stall_next_ns else timeout_ns
         if age < due:
@@ -305,6 +310,18 @@ cdef uint64_t stalled(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
             domain.counts.stalls += 1
     rcu_mutex_unlock(&domain.lock)
     return age
+
+
+cdef uint64_t take_abandoned(rcu_domain *domain, uint64_t *ident) noexcept nogil:
+    cdef uint64_t count = 0
+    # A look without the lock, which most calls are spared: the count is looked at again later if this is too early.
+    if rcu_load_relaxed(&domain.counts.abandoned) != 0:
+        visit(domain)
+        count = domain.counts.abandoned
+        ident[0] = domain.counts.abandoned_ident
+        rcu_store_relaxed(&domain.counts.abandoned, 0)
+        rcu_mutex_unlock(&domain.lock)
+    return count
 
 
 cdef void survey(rcu_domain *domain, Survey *result) noexcept nogil:

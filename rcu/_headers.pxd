@@ -39,7 +39,7 @@ cdef extern from "rcu/thread.h" nogil:
 
 cdef extern from "rcu/slot.h" nogil:
     const uint64_t RCU_SEQ_DETACHED, RCU_SEQ_QUIESCED, RCU_SEQ_FIRST, RCU_SEQ_STEP, RCU_SEQ_BUSY
-    const uint64_t RCU_SEQ_LEAVING, RCU_SEQ_NEVER
+    const uint64_t RCU_SEQ_NEVER
     const size_t RCU_SLOT_SIZE
     struct rcu_slow:
         void (*enter)(rcu_slot *slot) noexcept nogil

@@ -118,11 +118,18 @@ cdef class Guard:
         self.end()
 
     cdef void drop(self):
-        """A dropped guard can end its section on its own thread only; elsewhere sys.unraisablehook hears of it."""
-        self.check_thread("dropped while active")
+        """A dropped guard can end its section on its own thread only; elsewhere sys.unraisablehook hears of it.
+
+        Names the thread by its number: who frees objects may hold the locks that its name is behind.
+        """
+        if thread_serial() != self.thread:
+            raise WrongThreadError(f"{self!r} was dropped while active by the thread with ident {rcu_thread_ident()}; "
+                                   "its section lasts until the thread that called read() ends")
         self.end()
 
     cdef int check_thread(self, str what) except -1:
+        if self.engine is NULL:
+            raise SectionError("a guard that Domain.read() has not made has no domain")
         if thread_serial() != self.thread:
             raise WrongThreadError(f"{self!r} is {what} by {this_thread()}, but belongs to the thread that called "
                                    "read(), which alone can end its section")

@@ -9,8 +9,8 @@ from rcu._flavor cimport fence_flavor, prepare_again
 from rcu._headers cimport (
     RCU_GROUPS, RCU_PHASE_DONE, RCU_PHASE_STARTED, RCU_PHASE_WAITING, RCU_SEQ_DETACHED, RCU_SEQ_FIRST,
     RCU_SEQ_QUIESCED, RCU_SLOT_SIZE, rcu_at_fork, rcu_cond_destroy, rcu_cond_init, rcu_cond_signal, rcu_exchange,
-    rcu_fetch_add, rcu_fetch_sub, rcu_full_barrier, rcu_held, rcu_load_relaxed, rcu_mutex, rcu_mutex_destroy,
-    rcu_mutex_init, rcu_mutex_lock, rcu_mutex_unlock, rcu_store_relaxed, rcu_store_release, rcu_thread_ident,
+    rcu_fetch_add, rcu_fetch_sub, rcu_held, rcu_load_relaxed, rcu_mutex, rcu_mutex_destroy,
+    rcu_mutex_init, rcu_mutex_lock, rcu_mutex_unlock, rcu_store_relaxed, rcu_thread_ident,
     rcu_thread_native_id, rcu_thread_yield,
 )
 from rcu._threads cimport each_slot, find, forget, forget_all, forget_others, make_room, remember, watch_threads
@@ -106,8 +106,8 @@ cdef uint64_t depth(const rcu_slot *slot) noexcept nogil:
 cdef bint take_awaited(rcu_slot *slot) noexcept nogil:
     # One exchange decides who takes the flag back, so that each flag is counted down once. As a
     # read-modify-write that releases, it also keeps the store of seq before the count.
-    # [X] with [K]: the caller has fenced since it stored seq, so a leader that sets the flag after this load looks
-    # again and sees that store.
+    # [X] with [K]: the caller has fenced since it stored seq (or holds the lock), so a leader that sets the flag
+    # after this load looks again and sees that store.
     if rcu_load_relaxed(&slot.awaited) == 0:
         return False
     if rcu_exchange(&slot.awaited, 0) == 0:
@@ -174,15 +174,14 @@ cdef void delist(rcu_slot *slot) noexcept nogil:
     cdef rcu_slot *last
     visit(domain)
     if rcu_held(slot):
-        domain.counts.abandoned += 1
+        rcu_store_relaxed(&domain.counts.abandoned, domain.counts.abandoned + 1)
         domain.counts.abandoned_ident = slot.ident
     last = domain.slots[domain.n_slots - 1]
     domain.slots[slot.index] = last
     last.index = slot.index
     domain.n_slots -= 1
-    # [B] with [G] and [X] with [K], as at the end of a section: this ends one, if one was open.
-    rcu_store_release(&slot.seq, RCU_SEQ_DETACHED)
-    rcu_full_barrier()
+    # If a section was open, this ends it. The lock orders it with leaders, who look and set flags under it.
+    rcu_store_relaxed(&slot.seq, RCU_SEQ_DETACHED)
     if take_awaited(slot):
         rcu_cond_signal(&domain.leader)
     rcu_mutex_unlock(&domain.lock)

@@ -63,8 +63,10 @@ cdef extern from *:
 
     static void RCU_EXIT_CALL rcu_thread_exits(void *record)
     {
-        if (record)
+        if (record) {
+            rcu_this_thread_is((struct rcu_record *)record);
             rcu_thread_hook();
+        }
     }
 
     static int rcu_watch_threads(void (*hook)(void))
@@ -76,6 +78,12 @@ cdef extern from *:
     static int rcu_watch_this_thread(struct rcu_record *record)
     {
         return rcu_thread_watch(rcu_thread_key, record);
+    }
+
+    /* Some systems end thread-local storage before they call the hook; what reads in between finds this. */
+    static struct rcu_record *rcu_watched_record(void)
+    {
+        return (struct rcu_record *)rcu_thread_watched(rcu_thread_key);
     }
     """
     const uint64_t RCU_KEY_GONE
@@ -92,6 +100,7 @@ cdef extern from *:
     rcu_record *rcu_this_record() noexcept nogil
     int rcu_watch_threads(void (*hook)() noexcept nogil) noexcept nogil
     int rcu_watch_this_thread(rcu_record *record) noexcept nogil
+    rcu_record *rcu_watched_record() noexcept nogil
 
 cdef uint64_t SMALLEST_TABLE = 4
 cdef rcu_record *newest = NULL
@@ -177,7 +186,11 @@ cdef void forget_others() noexcept nogil:
 cdef rcu_record *new_record() noexcept nogil:
     """The calling thread's, watched; NULL: no memory."""
     global newest, last_serial
-    cdef rcu_record *record = <rcu_record *>calloc(1, sizeof(rcu_record))
+    cdef rcu_record *record = rcu_watched_record()
+    if record != NULL:
+        rcu_this_thread_is(record)
+        return record
+    record = <rcu_record *>calloc(1, sizeof(rcu_record))
     if record == NULL:
         return NULL
     if not resize(record, SMALLEST_TABLE):

@@ -21,7 +21,8 @@ class DomainStats:
     shared_waits: int
     """Waits that ended without the caller having led: another caller's grace period served it."""
     heavy_barriers: int
-    """Times that all processors of the process were interrupted."""
+    """Heavy barriers issued: times that the process's other running threads were interrupted. In the fence flavor
+    each is but a fence of the updater's own."""
     barriers_skipped: int
     """Grace periods that needed no heavy barrier: all readers were absent, quiesced or parked."""
     threads: int
@@ -33,7 +34,7 @@ class DomainStats:
     stalls: int
     """Reports of a grace period older than ``stall_timeout``."""
     last_grace_period: float
-    """Duration of the newest completed grace period, in seconds."""
+    """Duration of the newest completed grace period, in seconds, until a caller noticed its end."""
     longest_grace_period: float
     """Duration of the longest, in seconds."""
 

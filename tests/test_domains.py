@@ -56,6 +56,21 @@ def test_stall_timeout_may_be_changed(domain):
     assert domain.stall_timeout is None
 
 
+def test_stall_timeout_is_changed_by_any_thread(domain):
+    seen = set()
+
+    def write():
+        for i in range(3000):
+            domain.stall_timeout = None if i % 3 == 0 else 1.5 + i % 2
+
+    def read():
+        for _ in range(3000):
+            seen.add(domain.stall_timeout)
+
+    together(write, write, read, read)
+    assert seen <= {None, 1.5, 2.5, 10.0}
+
+
 def test_domains_cannot_be_copied_pickled_or_subclassed(domain):
     for duplicate in copy.copy, copy.deepcopy, pickle.dumps:
         with pytest.raises(TypeError, match=f"cannot copy or pickle .*{domain.name}"):

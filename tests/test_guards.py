@@ -119,3 +119,16 @@ def test_guards_cannot_be_made_copied_or_pickled(domain):
         with pytest.raises(TypeError, match="cannot copy or pickle"):
             duplicate(guard)
     assert repr(guard) == f"<rcu.Guard of {domain.name!r}, new>"
+
+
+def test_a_guard_made_behind_the_domains_back():
+    for thread in together, lambda function: function():
+        guard = rcu.Guard.__new__(rcu.Guard)
+        for use in guard.__enter__, guard.release, lambda guard=guard: guard.__exit__(None, None, None):
+
+            def check(use=use):
+                with pytest.raises(rcu.SectionError, match=r"Domain\.read\(\) has not made"):
+                    use()
+
+            thread(check)
+        assert "new" in repr(guard)

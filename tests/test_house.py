@@ -101,7 +101,7 @@ def test_each_label_of_a_memory_order_stands_in_table_and_code():
 
 
 def test_each_full_barrier_is_labelled():
-    for name in "_slots.pyx", "_grace.pyx":
+    for name in "_flavor.pyx", "_grace.pyx":
         lines = (ROOT / "rcu" / name).read_text().splitlines()
         found = [
             i for i, line in enumerate(lines) if line.strip().startswith(("rcu_full_barrier()", "heavy_barrier()"))

@@ -52,6 +52,31 @@ print("ends")
     assert script(code) == "ends\n"
 
 
+def test_a_domain_that_is_freed_while_daemons_wait_in_it(script):
+    """At exit the frames of daemon threads no longer keep what they use; the engine must."""
+    code = """
+import threading, rcu
+domain = rcu.Domain()
+entered = threading.Event()
+def hold():
+    with domain:
+        entered.set()
+        threading.Event().wait()
+def update():
+    domain.synchronize()
+threading.Thread(target=hold, daemon=True).start()
+entered.wait()
+for _ in range(3):
+    threading.Thread(target=update, daemon=True).start()
+while not domain.stats().heavy_barriers:
+    pass
+del domain
+print("ends")
+"""
+    for _ in range(3):
+        assert script(code) == "ends\n"
+
+
 def test_errors_are_of_one_family():
     assert issubclass(rcu.RcuError, RuntimeError)
     assert issubclass(rcu.DeadlockError, rcu.RcuError)

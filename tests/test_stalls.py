@@ -71,3 +71,17 @@ def test_a_long_list_of_readers_is_cut_short(records):
             domain.synchronize(timeout=0.05)
     assert len(records[0].rcu_threads) == 8
     assert "3 more" in records[0].getMessage()
+
+
+def test_a_reader_that_left_unnoticed_is_no_stall(records):
+    """Nobody waited when the last reader left: the next look completes the period, and reports nothing."""
+    domain = rcu.Domain(stall_timeout=0.05)
+    with Holder(domain) as reader:
+        with pytest.raises(TimeoutError):
+            domain.synchronize(timeout=0)
+        reader.leave()
+        before = domain.stats().stalls
+        reader.may_end.wait(0.1)
+        assert domain.stats().stalls == before
+        assert domain.stats().grace_periods == 1
+    assert not [record for record in records if "no thread" in record.getMessage()]

@@ -31,6 +31,25 @@ def test_a_thread_that_ends_inside_a_section(domain, caplog):
     assert len(caplog.records) == 1, "reported once"
 
 
+def test_each_thread_that_ended_inside_a_section_is_reported_once(domain, caplog):
+    deaths = 60
+
+    def die():
+        for _ in range(deaths):
+            worker = threading.Thread(target=domain.read_lock)
+            worker.start()
+            worker.join(PATIENCE)
+
+    def look():
+        for _ in range(500):
+            domain.stats()
+
+    with caplog.at_level(logging.ERROR, "rcu"):
+        together(die, look, look)
+        domain.stats()
+    assert sum(record.rcu_count for record in caplog.records) == deaths
+
+
 def test_a_thread_that_ends_inside_a_section_ends_the_wait_for_it(domain, caplog):
     entered, may_end = threading.Event(), threading.Event()
 

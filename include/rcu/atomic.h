@@ -33,8 +33,9 @@ static inline void rcu_store_release(uint64_t *word, uint64_t value)
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
-/* Returns the value before; sequentially consistent, which orders it with other such operations only: it is
- * not a fence for the plain accesses around it. */
+/* Returns the value before. Sequentially consistent, which orders it with other such operations only: it is no
+ * fence for the plain accesses around it. What the engine relies on is that it acquires and releases, which costs
+ * the same. */
 static inline uint64_t rcu_exchange(uint64_t *word, uint64_t value)
 {
     return __atomic_exchange_n(word, value, __ATOMIC_SEQ_CST);

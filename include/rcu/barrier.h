@@ -14,19 +14,21 @@
  *
  *   label  where                                    orders                                     partner
  *   [A]    rcu_enter, LIGHT (fence flavor: [F])     busy store -> the section's loads          [E]
- *   [B]    rcu_exit, quiesce, detach: RELEASE       the section's accesses -> idle store       [G]
+ *   [B]    rcu_exit, rejoin, quiesce: RELEASE       the section's accesses -> idle store       [G]
  *   [C]    rcu_exit, LIGHT (fence flavor: full)     idle store -> load of gp_seq               [E]
  *   [D]    leader, full, after gp_seq moved         gp_seq -> the leader's looks at slots      [F] [Q]
  *   [E]    leader, HEAVY                            gp_seq, parked -> the looks that count     [A] [C]
- *   [F]    rcu_enter_parked, full                   busy store -> parked = 0, the loads        [D] [G]
+ *   [F]    enter_parked, full                       busy store -> parked = 0, the loads        [D] [G]
  *   [G]    leader, ACQUIRE load of seq              seq -> parked, and the end of the period   [B] [F]
- *   [K]    leader, full, after awaited = 1          awaited -> the second look                 [X] [R]
- *   [L]    exit_slow, enter_slow: ACQUIRE load      gp_seq -> the next section's loads         [P]
- *   [P]    caller, full, before it reads gp_seq     its publications -> gp_seq                 [L] [X] [Q]
- *   [Q]    enter_slow, first full                   busy store -> gp_seq, the loads            [D] [P]
- *   [R]    enter_slow, second full                  sequence store -> load of awaited          [K]
- *   [X]    exit_slow, quiesce, detach: full         sequence store -> exchange of awaited      [K] [P]
+ *   [K]    leader, full, after awaited = 1          awaited -> the second look                 [X] [Q]
+ *   [P]    caller, full, before it reads gp_seq     its publications -> gp_seq                 [X] [Q]
+ *   [Q]    enter_slow, full                         busy store, gp_seq -> awaited, the loads   [D] [K] [P]
+ *   [X]    rejoin, quiesce: full                    sequence store, gp_seq -> awaited, loads   [K] [P]
  *   [Z]    gp_done: RELEASE, read with ACQUIRE      all of a period -> what its waiters do     itself
+ *
+ * [D] cannot be left to the addition that moves gp_seq: a sequentially consistent read-modify-write is ordered with
+ * its like, and is no fence for the accesses around it. [P] needs a full fence at its partners, after the load of
+ * gp_seq: the caller only read that word, and what it read older than happens before nothing.
  *
  * In C terms: LIGHT is rcu_compiler_barrier(), full is rcu_full_barrier(), HEAVY is rcu_heavy_barrier(). The
  * system's file supplies the last:

@@ -33,7 +33,7 @@ struct rcu_counts {
     uint64_t barriers_skipped; /* grace periods that needed none */
     uint64_t shared_waits;     /* waits over without having led */
     uint64_t stalls;           /* reports of a grace period that took too long */
-    uint64_t abandoned;        /* threads that ended inside a section */
+    uint64_t abandoned;        /* threads that ended inside a section, not yet reported */
     uint64_t abandoned_ident;  /* the last such thread */
     uint64_t last_ns;          /* duration of the last grace period */
     uint64_t longest_ns;

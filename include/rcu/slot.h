@@ -14,7 +14,6 @@
  * while it is in a section. */
 #define RCU_SEQ_DETACHED UINT64_C(0) /* in the pool, no thread's */
 #define RCU_SEQ_QUIESCED UINT64_C(2) /* will fence before it reads again */
-#define RCU_SEQ_LEAVING UINT64_C(3)  /* has left the quiesced state, and knows no period yet */
 #define RCU_SEQ_FIRST UINT64_C(4)    /* gp_seq of a new domain */
 #define RCU_SEQ_STEP UINT64_C(2)     /* from one grace period to the next */
 #define RCU_SEQ_BUSY UINT64_C(1)     /* in a section */

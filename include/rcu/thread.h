@@ -8,6 +8,7 @@
  *   rcu_thread_yield()        lets others run first
  *   rcu_exit_key_create(key, hook)  0, or an error; hook is declared RCU_EXIT_CALL
  *   rcu_thread_watch(key, data)     0, or an error: hook(data) is called when the calling thread ends
+ *   rcu_thread_watched(key)         the data that the calling thread is watched with, or NULL
  *   rcu_at_fork(before, parent, child)  0, or an error; a system without fork has nothing to do */
 #ifndef RCU_THREAD_H
 #define RCU_THREAD_H

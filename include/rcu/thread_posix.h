@@ -144,6 +144,11 @@ static inline int rcu_thread_watch(rcu_exit_key key, void *data)
     return pthread_setspecific(key, data);
 }
 
+static inline void *rcu_thread_watched(rcu_exit_key key)
+{
+    return pthread_getspecific(key);
+}
+
 static inline int rcu_at_fork(void (*before)(void), void (*parent)(void), void (*child)(void))
 {
     return pthread_atfork(before, parent, child);

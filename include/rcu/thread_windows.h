@@ -117,6 +117,11 @@ static inline int rcu_thread_watch(rcu_exit_key key, void *data)
     return FlsSetValue(key, data) ? 0 : (int)GetLastError();
 }
 
+static inline void *rcu_thread_watched(rcu_exit_key key)
+{
+    return FlsGetValue(key);
+}
+
 static inline int rcu_at_fork(void (*before)(void), void (*parent)(void), void (*child)(void))
 {
     (void)before, (void)parent, (void)child;
