@@ -135,7 +135,7 @@ cdef Outcome wait(rcu_domain *domain, uint64_t need, uint64_t until) noexcept no
             domain.led = True
             drive(domain, True)
             if domain.phase == RCU_PHASE_WAITING:
-                rcu_cond_wait(&domain.leader, &domain.lock, until)
+                doze(domain, until)
                 settle(domain)
             domain.led = False
         if domain.gp_done < need and rcu_clock() >= until:
@@ -238,6 +238,16 @@ cdef void count(rcu_domain *domain) noexcept nogil:
 cdef bint is_ready(rcu_slot *slot, uint64_t n) noexcept nogil:
     cdef uint64_t seq = rcu_load_acquire(&slot.seq)  # [G] with [B]
     return seq & RCU_SEQ_BUSY == 0 or (seq & ~RCU_SEQ_BUSY) >= n
+
+
+cdef void doze(rcu_domain *domain, uint64_t until) noexcept nogil:
+    """Sleeps until the last reader that the period waits for has left, or until the time given; without the lock."""
+    rcu_mutex_unlock(&domain.lock)
+    rcu_mutex_lock(&domain.doze_lock)
+    if rcu_load_relaxed(&domain.unready) != 0:
+        rcu_cond_wait(&domain.doze, &domain.doze_lock, until)
+    rcu_mutex_unlock(&domain.doze_lock)
+    rcu_mutex_lock(&domain.lock)
 
 
 cdef void settle(rcu_domain *domain) noexcept nogil:

@@ -70,6 +70,8 @@ cdef extern from "rcu/domain.h" nogil:
         const rcu_slow *slow
         uint64_t fence
         uint64_t gp_seq, gp_done, unready
+        rcu_mutex doze_lock
+        rcu_cond doze
         rcu_mutex lock
         uint64_t visitors
         rcu_slot **slots
@@ -77,7 +79,6 @@ cdef extern from "rcu/domain.h" nogil:
         rcu_phase phase
         bint led
         uint64_t followers[2]
-        rcu_cond leader
         rcu_cond changed[2]
         uint64_t started_ns, stall_next_ns
         rcu_counts counts

@@ -116,12 +116,15 @@ cdef bint take_awaited(rcu_slot *slot) noexcept nogil:
 
 
 cdef void wake(rcu_slot *slot) noexcept nogil:
-    cdef rcu_domain *domain = slot.domain
     if take_awaited(slot):
-        # Under the lock, for the leader looks at the count and falls asleep under it.
-        rcu_mutex_lock(&domain.lock)
-        rcu_cond_signal(&domain.leader)
-        rcu_mutex_unlock(&domain.lock)
+        end_doze(slot.domain)
+
+
+cdef void end_doze(rcu_domain *domain) noexcept nogil:
+    # Under its lock, for the leader looks at the count and falls asleep under it.
+    rcu_mutex_lock(&domain.doze_lock)
+    rcu_cond_signal(&domain.doze)
+    rcu_mutex_unlock(&domain.doze_lock)
 
 
 cdef void visit(rcu_domain *domain) noexcept nogil:
@@ -182,8 +185,7 @@ cdef void delist(rcu_slot *slot) noexcept nogil:
     domain.n_slots -= 1
     # If a section was open, this ends it. The lock orders it with leaders, who look and set flags under it.
     rcu_store_relaxed(&slot.seq, RCU_SEQ_DETACHED)
-    if take_awaited(slot):
-        rcu_cond_signal(&domain.leader)
+    wake(slot)
     rcu_mutex_unlock(&domain.lock)
     pool_give(slot)
 
@@ -241,7 +243,8 @@ cdef rcu_domain *domain_new(const rcu_slow *slow) noexcept nogil:
 cdef void init_locks(rcu_domain *domain) noexcept nogil:
     cdef int group
     rcu_mutex_init(&domain.lock)
-    rcu_cond_init(&domain.leader)
+    rcu_mutex_init(&domain.doze_lock)
+    rcu_cond_init(&domain.doze)
     for group in range(RCU_GROUPS):
         rcu_cond_init(&domain.changed[group])
 
@@ -261,7 +264,8 @@ cdef void domain_free(rcu_domain *domain) noexcept nogil:
         pool_give(domain.slots[i])
     rcu_mutex_unlock(&registry.lock)
     rcu_mutex_destroy(&domain.lock)
-    rcu_cond_destroy(&domain.leader)
+    rcu_mutex_destroy(&domain.doze_lock)
+    rcu_cond_destroy(&domain.doze)
     for group in range(RCU_GROUPS):
         rcu_cond_destroy(&domain.changed[group])
     free(domain.slots)

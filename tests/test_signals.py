@@ -71,8 +71,8 @@ def hold():
 worker = threading.Thread(target=hold)
 worker.start()
 entered.wait()
-print("waits", flush=True)
 try:
+    print("waits", flush=True)
     domain.synchronize()
 except KeyboardInterrupt:
     leave.set()
@@ -81,7 +81,10 @@ except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
     with subprocess.Popen([sys.executable, "-P", "-c", code], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "waits\n"
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=PATIENCE)
+        try:
+            assert process.stdout.readline() == "waits\n"
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
     assert (process.returncode, out) == (0, "interrupted\n")

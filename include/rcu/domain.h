@@ -52,6 +52,10 @@ struct rcu_domain {
     /* Slots still waited for, and the leader's own bias while it counts. Written by the leader, and once by each
      * reader that it waits for. */
     RCU_OWN_LINE uint64_t unready;
+    /* Where the leader sleeps until unready is 0. Apart from the lock below, so that a reader that wakes it does not
+     * stand in line with updaters; it guards nothing else. */
+    rcu_mutex doze_lock;
+    rcu_cond doze;
 
     /* Everything below is guarded by lock. It is held for short, never while someone sleeps or interrupts the
      * processors, and never by anyone who waits for Python. */
@@ -62,7 +66,6 @@ struct rcu_domain {
     enum rcu_phase phase;
     int led; /* a thread is the leader now */
     uint64_t followers[RCU_GROUPS];
-    rcu_cond leader;              /* unready has become 0 */
     rcu_cond changed[RCU_GROUPS]; /* the period is over, or wants a leader */
     uint64_t started_ns;          /* when the newest grace period started */
     uint64_t stall_next_ns;       /* age at which it is reported (again); 0: not yet reported */

@@ -63,14 +63,15 @@ cdef extern from *:
     void spend "rcu_spend"(uint64_t turns) noexcept nogil
 
 
-def time_sections(Domain domain not None, uint64_t n):
-    """Seconds that `n` sections take on the calling thread, its slot found once."""
+def time_sections(Domain domain not None, uint64_t n, uint64_t pause=0):
+    """Seconds that `n` sections of a `Reader` with that `pause` take on the calling thread."""
     cdef rcu_slot *slot = attached(domain.engine, domain.name)
     cdef uint64_t _, began
     with nogil:
         began = rcu_clock()
         for _ in range(n):
             rcu_enter(slot)
+            spend(pause)
             rcu_exit(slot)
         began = rcu_clock() - began
     return began / 1e9

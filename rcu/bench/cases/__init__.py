@@ -1,1 +1,21 @@
-"""The cases of the benchmark, one a file."""
+"""The cases, in the order in which they run; each has a TITLE, and run(scale) that returns its findings."""
+
+from rcu.bench.cases import (
+    footprint,
+    grace_busy,
+    grace_idle,
+    grace_shared,
+    scan,
+    section_c,
+    section_python,
+)
+
+CASES = {
+    "section_c": section_c,
+    "section_python": section_python,
+    "grace_idle": grace_idle,
+    "grace_busy": grace_busy,
+    "grace_shared": grace_shared,
+    "footprint": footprint,
+    "scan": scan,
+}

@@ -1,0 +1,136 @@
+#!/bin/sh
+# Builds a free-threaded CPython from the distribution's source package into the cache, and prints what probe
+# says of it. Of the package only the original tarball is taken: the distribution's patches take ensurepip
+# and the usual layout away, which virtual environments need.
+
+# shellcheck disable=SC2329  # phase is what calls some of the functions
+
+. "$(dirname "$0")/common.sh"
+
+command -v apt-get >/dev/null ||
+    die "no free-threaded CPython 3.13 or later was found, and there is no apt-get to fetch its source with:" \
+        "install one (as with 'uv python install 3.14t') and put it on PATH, or name it in RCU_PYTHON"
+sh "$root/ci/packages.sh" cc:gcc cc:libc6-dev make:make xz:xz-utils \
+    zlib.h:zlib1g-dev openssl/ssl.h:libssl-dev ffi.h:libffi-dev
+
+lock python
+for version in $versions; do
+    if usable "python${version}t" 2>/dev/null; then exit; fi # built while this one waited
+done
+
+log=$cache/log/build-python.log
+: >"$log"
+work=$(mktemp -d "$cache/build.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+began=$(date +%s)
+say "no free-threaded CPython here: builds one (some minutes; log: $log)"
+
+# phase WHAT COMMAND...
+phase() {
+    what=$1
+    shift
+    start=$(date +%s)
+    printf '  %s ... ' "$what" >&2
+    if "$@" >>"$log" 2>&1; then
+        printf '%d s\n' $(($(date +%s) - start)) >&2
+    else
+        printf 'failed after %d s\n' $(($(date +%s) - start)) >&2
+        return 1
+    fi
+}
+
+# An apt of our own: needs no root, and sees suites that the machine does not install from. It keeps the
+# machine's proxies and checks signatures as usual.
+apt() {
+    command=$1
+    shift
+    "$command" -q -o Dir::State="$work/apt" -o Dir::State::status="$work/apt/status" \
+        -o Dir::Cache="$work/apt/cache" -o Dir::Etc::sourcelist="$work/apt/sources.list" \
+        -o Dir::Etc::sourceparts=/dev/null -o APT::Sandbox::User=root -o Acquire::Languages=none \
+        -o Acquire::Retries=0 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@"
+}
+
+sources() {
+    mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial"
+    : >"$work/apt/status"
+    # shellcheck disable=SC1091
+    family=$(. /etc/os-release && printf '%s' " $ID ${ID_LIKE:-} ")
+    case $family in
+        *\ ubuntu\ *) family=ubuntu suites=devel components="main universe" ;;
+        *\ debian\ *) family=debian suites="stable testing unstable" components=main ;;
+        *) die "cannot tell which suites$family's mirrors have: install a free-threaded CPython 3.13 or later" ;;
+    esac
+    signed=
+    for keyring in "/usr/share/keyrings/$family-archive-keyring".*; do
+        if [ -r "$keyring" ]; then signed="[signed-by=$keyring]"; fi
+    done
+    # The mirrors are those of the machine. Its -updates and -security are not needed; a third party's
+    # archive is of another origin, unless nothing is known of it yet: then its signature is wrong.
+    apt-get indextargets --format "\$(ORIGIN) \$(COMPONENT) \$(RELEASE) \$(REPO_URI)" 'Created-By: Packages' |
+        while read -r origin component suite uri; do
+            case $origin,$component,$suite in
+                *,main,*[-/]*) continue ;;
+                [Dd]ebian,main,* | [Uu]buntu,main,* | \$*,main,*) ;;
+                *) continue ;;
+            esac
+            for suite in "$suite" $suites; do
+                printf 'deb-src %s %s %s %s\n' "$signed" "$uri" "$suite" "$components"
+            done
+        done | sort -u >"$work/apt/sources.list"
+    [ -s "$work/apt/sources.list" ] || die "apt knows no mirror of $family here: see /etc/apt/sources.list"
+}
+
+# "3.13.15 python3.13=3.13.15-1" lines, the newest Python first, each version once. Alphas and betas are out.
+packages() {
+    for series in $versions; do
+        apt apt-cache showsrc --only-source "python$series" 2>>"$log" || :
+    done | sed -n 's/^Package: //p; s/^Version: //p' | paste -d ' ' - - |
+        sed -n 's/^\(.*\) \(\(.*\)-[^-]*\)$/\3 \1=\2/p' | grep -v '^[^ ]*~[ab]' |
+        sort -k1,1Vr -k2,2 | awk '!seen[$1]++'
+}
+
+download() { (cd "$work/$version" && apt apt-get source --download-only --tar-only "$1"); }
+
+unpack() { mkdir src && xz -dc ./*.orig.tar.xz | tar -x -f - -C src --strip-components=1; }
+
+# Installed aside and renamed, so that what is in the cache is always complete.
+build() (
+    cd "$work/$version"
+    phase "unpacks" unpack && cd src &&
+        phase "configures" ./configure --disable-gil --disable-test-modules --prefix="$prefix" &&
+        phase "compiles" make -j"$(getconf _NPROCESSORS_ONLN)" &&
+        phase "installs" make install DESTDIR="$work/$version/root" &&
+        phase "tries it out" probe "$work/$version/root$prefix/bin/$name" &&
+        rm -rf "$prefix" && mv "$work/$version/root$prefix" "$prefix"
+)
+
+sources
+phase "reads the mirror's lists of source packages" apt apt-get update ||
+    say "some lists could not be read: goes on with the others"
+packages >"$work/packages"
+[ -s "$work/packages" ] || {
+    tail -n 25 "$log" >&2
+    die "the mirror lists no source package of CPython 3.13 or later: install one, or see $log"
+}
+while read -r version package; do
+    name=${package%%=*}t
+    prefix=$cache/python-$(printf '%s' "$version" | tr -d '~')t
+    mkdir "$work/$version"
+    phase "downloads the source of $version" download "$package" </dev/null || {
+        # What testing and unstable list is not always there yet, or any more.
+        grep '^E: ' "$log" | grep -v 'some archives' | tail -n 1 | sed 's/^E:/   /' >&2
+        continue
+    }
+    if build </dev/null; then
+        say "built $prefix in $(($(date +%s) - began)) s"
+        probe "$prefix/bin/$name"
+        exit
+    fi
+    tail -n 25 "$log" >&2
+    say "CPython $version could not be built: see $log"
+    rm -rf "${work:?}/$version"
+done <"$work/packages"
+die "no source package of CPython could be downloaded and built: see $log," \
+    "or install a free-threaded CPython 3.13 or later and name it in RCU_PYTHON"
