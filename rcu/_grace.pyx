@@ -12,7 +12,7 @@ from rcu._headers cimport (
     RCU_GROUPS, RCU_PHASE_DONE, RCU_PHASE_STARTED, RCU_PHASE_WAITING, RCU_SEQ_BUSY, RCU_SEQ_FIRST,
     RCU_SEQ_QUIESCED, RCU_SEQ_STEP, rcu_clock, rcu_cond_broadcast, rcu_cond_signal, rcu_cond_wait, rcu_fetch_add,
     rcu_fetch_sub, rcu_full_barrier, rcu_held, rcu_load_acquire, rcu_load_relaxed, rcu_mutex_lock, rcu_mutex_trylock,
-    rcu_mutex_unlock, rcu_slow, rcu_store_relaxed, rcu_store_release,
+    rcu_mutex_unlock, rcu_slow, rcu_store_relaxed, rcu_store_release, rcu_thread_ident, rcu_thread_yield,
 )
 from rcu._slots cimport domain_new, give_way, take_awaited, visit, wake as wake_leader
 
@@ -205,8 +205,13 @@ cdef void interrupt(rcu_domain *domain) noexcept nogil:
         # A thread that has left a section since the last period began has that period's number.
         if seq & RCU_SEQ_BUSY == 0 and seq != RCU_SEQ_QUIESCED and seq + RCU_SEQ_STEP < n:
             rcu_store_relaxed(&domain.slots[i].parked, 1)
+    cdef bint crowded = domain.crowded
     domain.counts.heavy_barriers += 1
     rcu_mutex_unlock(&domain.lock)
+    # The next period can serve all who ask for one while this one lasts. Updaters that are ready to run but have no
+    # processor cannot ask, so where there is a crowd of them they are let in first. A lone updater does not wait.
+    if crowded:
+        rcu_thread_yield()
     # [E] with [A]: after it, a thread that had stored busy before is seen busy, and one that had not sees, in its
     # section, gp_seq, the publications and the parked flag. With [C]: a thread that had ended its section before
     # is seen idle; one that had not sees the new gp_seq when it does.
@@ -261,6 +266,8 @@ cdef void complete(rcu_domain *domain) noexcept nogil:
     cdef int group = (n // RCU_SEQ_STEP) % RCU_GROUPS
     rcu_store_release(&domain.gp_done, n)  # [Z]
     domain.phase = RCU_PHASE_DONE
+    domain.crowded = domain.by != rcu_thread_ident() or domain.followers[0] + domain.followers[1] != 0
+    domain.by = rcu_thread_ident()
     domain.counts.last_ns = rcu_clock() - domain.started_ns
     if domain.counts.last_ns > domain.counts.longest_ns:
         domain.counts.longest_ns = domain.counts.last_ns

@@ -77,7 +77,8 @@ cdef extern from "rcu/domain.h" nogil:
         rcu_slot **slots
         uint64_t n_slots, room
         rcu_phase phase
-        bint led
+        bint led, crowded
+        uint64_t by
         uint64_t followers[2]
         rcu_cond changed[2]
         uint64_t started_ns, stall_next_ns

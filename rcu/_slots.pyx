@@ -13,7 +13,7 @@ from rcu._headers cimport (
     rcu_mutex_init, rcu_mutex_lock, rcu_mutex_unlock, rcu_store_relaxed, rcu_thread_ident,
     rcu_thread_native_id, rcu_thread_yield,
 )
-from rcu._threads cimport each_slot, find, forget, forget_all, forget_others, make_room, remember, watch_threads
+from rcu._threads cimport each_slot, find, forget, forget_all, make_room, remember, watch_threads
 
 
 cdef extern from *:
@@ -100,7 +100,7 @@ cdef void detach(rcu_slot *slot) noexcept nogil:
 
 
 cdef uint64_t depth(const rcu_slot *slot) noexcept nogil:
-    return slot.nest
+    return slot.nest + 1 if rcu_held(slot) else 0
 
 
 cdef bint take_awaited(rcu_slot *slot) noexcept nogil:
@@ -305,7 +305,6 @@ cdef void after_fork_in_child() noexcept nogil:
         init_locks(domain)
         keep_only(domain, find(domain.key))
         domain = domain.older
-    forget_others()
     prepare_again()
 
 

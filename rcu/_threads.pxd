@@ -1,8 +1,9 @@
 # cython: language_level=3
 """What each thread knows of its slots: the one thread-local of the package.
 
-A small hash table by the domain's key. It holds pointers and does not know what becomes of slots; a slot whose key
-is no longer that of the entry is somebody else's, and the entry is as good as gone.
+The first domain's slot, and a small hash table by the domain's key for the others. It holds pointers and does not
+know what becomes of slots; a slot whose key is no longer that of the entry is somebody else's, and the entry is as
+good as gone.
 
 `find`, `thread_serial` and `each_slot` are for any moment; all else is called under the registry's lock.
 """
@@ -20,4 +21,3 @@ cdef bint make_room() noexcept nogil              # for one more slot of the cal
 cdef void remember(rcu_slot *slot) noexcept nogil  # after make_room
 cdef void forget(uint64_t key) noexcept nogil     # what is there
 cdef void forget_all() noexcept nogil             # at the calling thread's end
-cdef void forget_others() noexcept nogil          # in a fork child: the threads that it does not have

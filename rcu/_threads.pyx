@@ -1,11 +1,10 @@
 # cython: language_level=3
 """What each thread knows of its slots: the one thread-local of the package. See the .pxd for the map."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-# What a thread knows of its slots: a small hash table by the domain's key. Keys count upwards and are never used
-# again, so `key & mask` spreads them evenly and an entry of a domain that is gone matches nothing.
+
 cdef extern from *:
     """
     #include "rcu/domain.h"
@@ -16,40 +15,46 @@ cdef extern from *:
     };
     #define RCU_KEY_GONE UINT64_MAX /* was detached; no domain's key */
 
-    /* On the heap, where a fork child can free the records of the threads that it does not have. */
+    /* On the heap, for some systems end thread-local storage before they call the hook. A fork child does not free
+     * those of the threads that it does not have, as little as anything else that was theirs. */
     struct rcu_record {
-        struct rcu_entry *table;
-        uint64_t mask, used;
-        uint64_t serial; /* of the thread; never used again for another */
-        struct rcu_record *older, *newer; /* all threads' records; under the registry's lock */
+        struct rcu_entry first;
+        struct rcu_entry *table; /* of the other domains; NULL: none. Keys count upwards, so key & mask spreads them */
+        uint32_t mask, used;
+        uint64_t serial;         /* of the thread; never used again for another */
     };
 
-    static const struct rcu_entry rcu_no_entry[1] = {{0, 0}};
-
-    /* The one thread-local of the package; the first two mirror the record for a quicker find. */
+    /* The one thread-local of the package; `first` is the record's, one load nearer. */
     static RCU_THREAD_LOCAL struct rcu_this_thread {
-        const struct rcu_entry *table;
-        uint64_t mask;
+        struct rcu_entry first;
         struct rcu_record *record;
-    } rcu_this_thread = {rcu_no_entry, 0, 0};
+    } rcu_this_thread;
 
-    static inline struct rcu_slot *rcu_find(uint64_t key)
+    static struct rcu_slot *rcu_find_in_table(uint64_t key)
     {
-        const struct rcu_entry *table = rcu_this_thread.table;
-        uint64_t mask = rcu_this_thread.mask;
-        for (uint64_t i = key & mask;; i = (i + 1) & mask) {
-            if (RCU_LIKELY(table[i].key == key))
-                return table[i].slot;
-            if (table[i].key == 0)
+        const struct rcu_record *record = rcu_this_thread.record;
+        if (!record || !record->table)
+            return 0;
+        for (uint64_t i = key & record->mask;; i = (i + 1) & record->mask) {
+            if (record->table[i].key == key)
+                return record->table[i].slot;
+            if (record->table[i].key == 0)
                 return 0;
         }
     }
 
+    static inline struct rcu_slot *rcu_find(uint64_t key)
+    {
+        if (RCU_LIKELY(rcu_this_thread.first.key == key))
+            return rcu_this_thread.first.slot;
+        return rcu_find_in_table(key);
+    }
+
     static void rcu_this_thread_is(struct rcu_record *record)
     {
+        static const struct rcu_entry none;
         rcu_this_thread.record = record;
-        rcu_this_thread.table = record ? record->table : rcu_no_entry;
-        rcu_this_thread.mask = record ? record->mask : 0;
+        rcu_this_thread.first = record ? record->first : none;
     }
 
     static struct rcu_record *rcu_this_record(void)
@@ -80,7 +85,7 @@ cdef extern from *:
         return rcu_thread_watch(rcu_thread_key, record);
     }
 
-    /* Some systems end thread-local storage before they call the hook; what reads in between finds this. */
+    /* What reads between the end of the storage and the hook finds the record here. */
     static struct rcu_record *rcu_watched_record(void)
     {
         return (struct rcu_record *)rcu_thread_watched(rcu_thread_key);
@@ -91,10 +96,10 @@ cdef extern from *:
         uint64_t key
         rcu_slot *slot
     struct rcu_record:
+        rcu_entry first
         rcu_entry *table
-        uint64_t mask, used, serial
-        rcu_record *older
-        rcu_record *newer
+        uint32_t mask, used
+        uint64_t serial
     rcu_slot *rcu_find(uint64_t key) noexcept nogil
     void rcu_this_thread_is(rcu_record *record) noexcept nogil
     rcu_record *rcu_this_record() noexcept nogil
@@ -102,8 +107,8 @@ cdef extern from *:
     int rcu_watch_this_thread(rcu_record *record) noexcept nogil
     rcu_record *rcu_watched_record() noexcept nogil
 
+
 cdef uint64_t SMALLEST_TABLE = 4
-cdef rcu_record *newest = NULL
 cdef uint64_t last_serial = 0
 
 
@@ -118,10 +123,13 @@ cdef uint64_t thread_serial() noexcept nogil:
 cdef void each_slot(void (*visit)(rcu_slot *slot) noexcept nogil) noexcept nogil:
     cdef rcu_record *record = rcu_this_record()
     cdef uint64_t i
-    if record != NULL:
-        for i in range(record.mask + 1):
-            if lives(&record.table[i]):
-                visit(record.table[i].slot)
+    if record == NULL:
+        return
+    if lives(&record.first):
+        visit(record.first.slot)
+    for i in range(size_of(record)):
+        if lives(&record.table[i]):
+            visit(record.table[i].slot)
 
 
 cdef int watch_threads(void (*ends)() noexcept nogil) noexcept nogil:
@@ -135,12 +143,12 @@ cdef bint make_room() noexcept nogil:
         record = new_record()
     if record == NULL:
         return False
-    if 2 * (record.used + 1) <= record.mask + 1:
+    if not lives(&record.first) or 2 * (record.used + 1) <= size_of(record):
         return True
     # Entries of domains that are gone may be what fills it: count without them before growing.
     cdef uint64_t live = 0
     cdef uint64_t i
-    for i in range(record.mask + 1):
+    for i in range(size_of(record)):
         if lives(&record.table[i]):
             live += 1
     cdef uint64_t size = SMALLEST_TABLE
@@ -150,13 +158,25 @@ cdef bint make_room() noexcept nogil:
 
 
 cdef void remember(rcu_slot *slot) noexcept nogil:
-    put(rcu_this_record(), slot)
+    cdef rcu_record *record = rcu_this_record()
+    if lives(&record.first):
+        put(record, slot)
+    else:
+        record.first.key = slot.key
+        record.first.slot = slot
+        rcu_this_thread_is(record)
 
 
 cdef void forget(uint64_t key) noexcept nogil:
-    # The place stays taken, for what was put behind it must still be found; the next resize clears it.
     cdef rcu_record *record = rcu_this_record()
-    cdef uint64_t i = key & record.mask
+    cdef uint64_t i
+    if record.first.key == key:
+        record.first.key = 0
+        record.first.slot = NULL
+        rcu_this_thread_is(record)
+        return
+    # The place stays taken, for what was put behind it must still be found; the next resize clears it.
+    i = key & record.mask
     while record.table[i].key != key:
         i = (i + 1) & record.mask
     record.table[i].key = RCU_KEY_GONE
@@ -168,58 +188,31 @@ cdef void forget_all() noexcept nogil:
     cdef rcu_record *record = rcu_this_record()
     rcu_this_thread_is(NULL)
     if record != NULL:
-        drop(record)
-
-
-cdef void forget_others() noexcept nogil:
-    cdef rcu_record *record = newest
-    cdef rcu_record *older
-    while record != NULL:
-        older = record.older
-        if record != rcu_this_record():
-            drop(record)
-        record = older
+        free(record.table)
+        free(record)
 
 
 # ---- records and their tables ----------------------------------------------------------------------------------
 
 cdef rcu_record *new_record() noexcept nogil:
     """The calling thread's, watched; NULL: no memory."""
-    global newest, last_serial
+    global last_serial
     cdef rcu_record *record = rcu_watched_record()
-    if record != NULL:
-        rcu_this_thread_is(record)
-        return record
-    record = <rcu_record *>calloc(1, sizeof(rcu_record))
     if record == NULL:
-        return NULL
-    if not resize(record, SMALLEST_TABLE):
-        free(record)
-        return NULL
-    if rcu_watch_this_thread(record) != 0:
-        free(record.table)
-        free(record)
-        return NULL
-    last_serial += 1
-    record.serial = last_serial
-    record.older = newest
-    if newest != NULL:
-        newest.newer = record
-    newest = record
+        record = <rcu_record *>calloc(1, sizeof(rcu_record))
+        if record == NULL:
+            return NULL
+        if rcu_watch_this_thread(record) != 0:
+            free(record)
+            return NULL
+        last_serial += 1
+        record.serial = last_serial
     rcu_this_thread_is(record)
     return record
 
 
-cdef void drop(rcu_record *record) noexcept nogil:
-    global newest
-    if record.newer != NULL:
-        record.newer.older = record.older
-    else:
-        newest = record.older
-    if record.older != NULL:
-        record.older.newer = record.newer
-    free(record.table)
-    free(record)
+cdef uint64_t size_of(const rcu_record *record) noexcept nogil:
+    return <uint64_t>record.mask + 1 if record.table != NULL else 0
 
 
 cdef bint lives(const rcu_entry *entry) noexcept nogil:
@@ -239,18 +232,16 @@ cdef void put(rcu_record *record, rcu_slot *slot) noexcept nogil:
 cdef bint resize(rcu_record *record, uint64_t size) noexcept nogil:
     """Gives the record a new table with what lives of the old; False: no memory, all as before."""
     cdef rcu_entry *old = record.table
+    cdef uint64_t old_size = size_of(record)
     cdef rcu_entry *new = <rcu_entry *>calloc(size, sizeof(rcu_entry))
-    cdef uint64_t old_size = record.mask + 1 if old != NULL else 0
     cdef uint64_t i
     if new == NULL:
         return False
     record.table = new
-    record.mask = size - 1
+    record.mask = <uint32_t>(size - 1)
     record.used = 0
     for i in range(old_size):
         if lives(&old[i]):
             put(record, old[i].slot)
     free(old)
-    if rcu_this_record() == record:
-        rcu_this_thread_is(record)
     return True

@@ -64,7 +64,9 @@ struct rcu_domain {
     struct rcu_slot **slots;
     uint64_t n_slots, room;
     enum rcu_phase phase;
-    int led; /* a thread is the leader now */
+    int led;     /* a thread is the leader now */
+    int crowded; /* the newest completed period had another leader than the one before, or followers */
+    uint64_t by; /* its leader's ident */
     uint64_t followers[RCU_GROUPS];
     rcu_cond changed[RCU_GROUPS]; /* the period is over, or wants a leader */
     uint64_t started_ns;          /* when the newest grace period started */

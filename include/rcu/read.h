@@ -8,12 +8,20 @@
 #include "atomic.h"
 #include "slot.h"
 
+/* Is the calling thread, whose slot this is, in a section? The kernel's rcu_read_lock_held(). */
+static inline int rcu_held(const struct rcu_slot *slot)
+{
+    return (rcu_load_relaxed(&slot->seq) & RCU_SEQ_BUSY) != 0;
+}
+
 /* Begins a read-side section, or nests one more. The kernel's and liburcu's rcu_read_lock(). */
 static inline void rcu_enter(struct rcu_slot *slot)
 {
-    if (slot->nest++ != 0)
-        return;
     uint64_t seq = rcu_load_relaxed(&slot->seq);
+    if (RCU_UNLIKELY((seq & RCU_SEQ_BUSY) != 0)) {
+        slot->nest++;
+        return;
+    }
     if (RCU_UNLIKELY(seq <= RCU_SEQ_QUIESCED)) {
         slot->slow->enter(slot);
         return;
@@ -23,15 +31,17 @@ static inline void rcu_enter(struct rcu_slot *slot)
     /* [A] with [E]: if the leader's heavy barrier interrupts us after the store, the leader sees us busy and
      * waits; if before, our loads see what was published before it, and the parked flag that went with it. */
     rcu_compiler_barrier();
-    if (RCU_UNLIKELY(rcu_load_relaxed(&slot->parked)))
+    if (RCU_UNLIKELY(rcu_load_relaxed(&slot->parked) != 0))
         slot->slow->enter_parked(slot);
 }
 
 /* Ends the innermost section; the caller is in one. The kernel's and liburcu's rcu_read_unlock(). */
 static inline void rcu_exit(struct rcu_slot *slot)
 {
-    if (--slot->nest != 0)
+    if (RCU_UNLIKELY(slot->nest != 0)) {
+        slot->nest--;
         return;
+    }
     uint64_t seq = rcu_load_relaxed(&slot->seq) & ~RCU_SEQ_BUSY;
     /* [B] with [G]: whoever sees this store sees the section's accesses done. If the leader looks earlier it
      * sees us busy, and waits. */
@@ -41,12 +51,6 @@ static inline void rcu_exit(struct rcu_slot *slot)
     rcu_compiler_barrier();
     if (RCU_UNLIKELY(rcu_load_relaxed(slot->gp) != seq))
         slot->slow->exit(slot);
-}
-
-/* Is the calling thread, whose slot this is, in a section? The kernel's rcu_read_lock_held(). */
-static inline int rcu_held(const struct rcu_slot *slot)
-{
-    return slot->nest != 0;
 }
 
 #endif

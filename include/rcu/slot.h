@@ -35,7 +35,7 @@ struct rcu_slot {
 
     /* Written by its thread; at thread exit and in a fork child by the registry, locked. Read by updaters. */
     uint64_t seq;
-    /* Depth of its sections. Its thread only, plain. */
+    /* How many sections are nested in its outermost one. Its thread only, plain. */
     uint64_t nest;
     /* 1: a leader waits for it. Set by leaders; taken (exchanged for 0) by its thread, or by the leader that set
      * it too late. */
