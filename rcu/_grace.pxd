@@ -36,6 +36,6 @@ cdef Outcome wait(rcu_domain *domain, uint64_t need, uint64_t until) noexcept no
 # there are in all.
 cdef uint64_t awaited(rcu_domain *domain, rcu_awaited *threads, uint64_t room) noexcept nogil
 cdef uint64_t stalled(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil  # age to report now, in ns; or 0
-cdef uint64_t take_abandoned(rcu_domain *domain, uint64_t *ident) noexcept nogil  # threads that ended in a section
-                                                        # since the last call, and the last of them
+# Threads that ended in a section since the last call, and the last of them.
+cdef uint64_t take_abandoned(rcu_domain *domain, uint64_t *ident) noexcept nogil
 cdef void survey(rcu_domain *domain, Survey *result) noexcept nogil

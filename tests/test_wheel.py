@@ -20,7 +20,7 @@ QUICK = {"RCU_CFLAGS": "-O0"}
 
 
 def hook(folder, call):
-    """Calls a hook of the build backend, as pip does, and returns the file that it made."""
+    """Calls a hook of the build backend, as pip does, and returns what it made."""
     out = folder.parent / "out"
     out.mkdir(exist_ok=True)
     code = f"import setuptools.build_meta as b; print(b.{call}({str(out)!r}))"
@@ -43,7 +43,9 @@ def python(code, *folders):
 def checkout(tmp_path):
     """A copy of what is versioned, nearly: nothing that was built."""
     copy = tmp_path / "checkout"
-    built = shutil.ignore_patterns("*.so", "*.pyd", "*.html", "__pycache__", "build", "dist", "*.egg-info", ".*", "venv")
+    built = shutil.ignore_patterns(
+        "*.so", "*.pyd", "*.html", "__pycache__", "build", "dist", "*.egg-info", ".*", "venv"
+    )
     shutil.copytree(ROOT, copy, ignore=built)
     for written in (copy / "rcu").rglob("*.c"):
         if written.with_suffix(".pyx").exists():
