@@ -9,6 +9,7 @@ from setuptools import Extension, setup
 
 HEADERS = sorted(glob("include/rcu/*.h"))
 MODULES = [
+    "rcu._clock",
     "rcu._flavor",
     "rcu._threads",
     "rcu._slots",

@@ -7,19 +7,19 @@ from threading import main_thread
 cimport cython
 from cpython.object cimport PyObject
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport isnan
 from libc.stdint cimport uint64_t
 
 from rcu._grace cimport (
     COMPLETED, Outcome, Survey, awaited, grace_domain, is_over, needed, poll, quiesce, stalled, survey, take_abandoned,
     wait,
 )
+from rcu._clock cimport deadline, nanoseconds
 from rcu._flavor cimport flavor_name
 from rcu._headers cimport (
     RCU_NEVER, RCU_NS_PER_SECOND, RCU_SEQ_FIRST, RCU_SEQ_STEP, rcu_awaited, rcu_clock, rcu_enter, rcu_exit, rcu_held,
     rcu_load_relaxed, rcu_slot, rcu_store_relaxed, rcu_thread_ident,
 )
-from rcu._refcount cimport share, share_methods
+from rcu._refcount cimport METH_FASTCALL, PyCFunction, PyMethodDef, put_method, share, share_methods
 from rcu._sections cimport attached, end_section, new_guard, this_thread
 from rcu._slots cimport depth, detach, domain_free
 from rcu._threads cimport find
@@ -30,18 +30,6 @@ from rcu.errors import DeadlockError, SectionError
 
 cdef extern from "Python.h":
     bint Py_IsFinalizing()
-    const int METH_FASTCALL
-    ctypedef object (*PyCFunction)(object, object)
-    ctypedef struct PyMethodDef:
-        const char *ml_name
-        PyCFunction ml_meth
-        int ml_flags
-        const char *ml_doc
-    ctypedef struct PyTypeObject:
-        PyObject *tp_dict
-    object PyDescr_NewMethod(PyTypeObject *cls, PyMethodDef *method)
-    int PyDict_SetItemString(object mapping, const char *key, object value) except -1
-    void PyType_Modified(PyTypeObject *cls)
 
 # A wait looks up this often: the main thread for signals, every other for a stall to report. Who waits is woken
 # when the period is over; the nap is not how long that takes.
@@ -361,31 +349,7 @@ exit_method.ml_meth = <PyCFunction><void *>exit_section
 exit_method.ml_flags = METH_FASTCALL
 exit_method.ml_doc = (b"__exit__($self, kind, error, traceback, /)\n--\n\n"
                       b"Ends the calling thread's innermost section; exceptions go on.")
-PyDict_SetItemString(<object>(<PyTypeObject *>Domain).tp_dict, b"__exit__",
-                     PyDescr_NewMethod(<PyTypeObject *>Domain, &exit_method))
-PyType_Modified(<PyTypeObject *>Domain)
-
-
-cdef uint64_t deadline(uint64_t ns) noexcept:
-    cdef uint64_t now = rcu_clock()
-    return now + ns if ns < RCU_NEVER - now else RCU_NEVER
-
-
-cdef uint64_t nanoseconds(str what, object seconds) except? 0:
-    """Seconds as a caller gives them; RCU_NEVER for more than the clock can count."""
-    cdef double value
-    try:
-        value = seconds
-    except TypeError:
-        raise TypeError(f"{what} must be a number of seconds or None, not {type(seconds).__name__}") from None
-    except OverflowError:
-        value = float("inf") if seconds > 0 else float("-inf")
-    if isnan(value) or value < 0:
-        raise ValueError(f"{what} must be a number of seconds of at least 0, or None, not {seconds!r}")
-    value *= RCU_NS_PER_SECOND
-    return <uint64_t>value if value < 2.0**63 else RCU_NEVER
-
-
+put_method(Domain, &exit_method)
 share_methods(Domain)
 flavor = flavor_name()
 default_domain = Domain("default")

@@ -8,6 +8,9 @@ immortal, and the same is done here to the few objects of this package that all 
 is nothing to do.
 """
 
+from cpython.object cimport PyObject
+
+
 cdef extern from *:
     """
     static int rcu_share_count(PyObject *obj)
@@ -31,6 +34,14 @@ cdef extern from *:
     bint rcu_share_count(object obj)
 
 
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        PyObject *tp_dict
+    object PyDescr_NewMethod(PyTypeObject *cls, PyMethodDef *method)
+    int PyDict_SetItemString(object mapping, const char *key, object value) except -1
+    void PyType_Modified(PyTypeObject *cls)
+
+
 cdef bint share(object obj):
     return rcu_share_count(obj)
 
@@ -39,6 +50,13 @@ cdef int share_methods(type cls) except -1:
     for attribute in vars(cls).values():
         if callable(attribute):
             share(attribute)
+    return 0
+
+
+cdef int put_method(type cls, PyMethodDef *method) except -1:
+    cdef PyTypeObject *slots = <PyTypeObject *>cls
+    PyDict_SetItemString(<object>slots.tp_dict, method.ml_name, PyDescr_NewMethod(slots, method))
+    PyType_Modified(slots)
     return 0
 
 

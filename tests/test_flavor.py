@@ -6,20 +6,11 @@ import sys
 import pytest
 
 import rcu
+from threads import HELD
 
-WORKS = """
-import threading, rcu
-domain = rcu.Domain()
-entered, leave = threading.Event(), threading.Event()
-def hold():
-    with domain:
-        entered.set()
-        leave.wait()
-    with domain:
-        pass
-worker = threading.Thread(target=hold)
-worker.start()
-entered.wait()
+WORKS = (
+    HELD
+    + """
 try:
     domain.synchronize(timeout=0)
     print("did not wait")
@@ -30,6 +21,7 @@ domain.synchronize(timeout=10)
 worker.join()
 print(rcu.flavor)
 """
+)
 
 # A filter that answers membarrier, and nothing else, with an error number.
 FILTER = """

@@ -4,14 +4,11 @@ import os
 
 import pytest
 
+from threads import HELD
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
-BEGIN = """
-import os, threading, rcu
-from rcu.bench._native import Reader
-
-domain = rcu.Domain()
-
+IN_CHILD = """
 def in_child(check):
     pid = os.fork()
     if pid == 0:
@@ -24,20 +21,22 @@ def in_child(check):
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 """
+BEGIN = (
+    """
+import os, threading, rcu
+from rcu.bench._native import Reader
+
+domain = rcu.Domain()
+"""
+    + IN_CHILD
+)
 
 
 def test_a_child_has_no_readers_but_its_own(script):
     script(
-        BEGIN
+        HELD
+        + IN_CHILD
         + """
-entered, leave = threading.Event(), threading.Event()
-def hold():
-    with domain:
-        entered.set()
-        leave.wait()
-worker = threading.Thread(target=hold)
-worker.start()
-entered.wait()
 try:
     domain.synchronize(timeout=0)
 except TimeoutError:
@@ -140,18 +139,10 @@ print(domain.stats().grace_periods)
 def test_a_fork_without_python(script):
     """A raw fork, as a C library may do one: the handlers are the system's."""
     script(
-        BEGIN
+        HELD
         + """
 import ctypes
 libc = ctypes.PyDLL(None)
-entered, leave = threading.Event(), threading.Event()
-def hold():
-    with domain:
-        entered.set()
-        leave.wait()
-worker = threading.Thread(target=hold)
-worker.start()
-entered.wait()
 pid = libc.fork()
 if pid == 0:
     try:

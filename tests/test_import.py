@@ -6,6 +6,17 @@ import sysconfig
 import pytest
 
 import rcu
+from threads import HELD
+
+WAITED_FOR = (
+    HELD
+    + """
+for _ in range(3):
+    threading.Thread(target=lambda: domain.synchronize(), daemon=True).start()
+while not domain.stats().heavy_barriers:
+    pass
+"""
+)
 
 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="there is a GIL to begin with")
@@ -28,51 +39,27 @@ def test_all_is_all_there_is():
 
 def test_a_domain_that_outlives_everything(script):
     """Daemon threads in sections and in waits neither hinder nor crash the end of the interpreter."""
-    code = """
-import threading, rcu
-domain = rcu.Domain()
-entered = threading.Event()
-def hold():
-    domain.read_lock()
-    entered.set()
-    threading.Event().wait()
-def update():
-    domain.synchronize()
-threading.Thread(target=hold, daemon=True).start()
-entered.wait()
-for _ in range(3):
-    threading.Thread(target=update, daemon=True).start()
-while not domain.stats().heavy_barriers:
-    pass
+    code = (
+        WAITED_FOR
+        + """
 rcu.read_lock()
 guard = rcu.read()
 guard.__enter__()
 print("ends")
 """
+    )
     assert script(code) == "ends\n"
 
 
 def test_a_domain_that_is_freed_while_daemons_wait_in_it(script):
     """At exit the frames of daemon threads no longer keep what they use; the engine must."""
-    code = """
-import threading, rcu
-domain = rcu.Domain()
-entered = threading.Event()
-def hold():
-    with domain:
-        entered.set()
-        threading.Event().wait()
-def update():
-    domain.synchronize()
-threading.Thread(target=hold, daemon=True).start()
-entered.wait()
-for _ in range(3):
-    threading.Thread(target=update, daemon=True).start()
-while not domain.stats().heavy_barriers:
-    pass
+    code = (
+        WAITED_FOR
+        + """
 del domain
 print("ends")
 """
+    )
     for _ in range(3):
         assert script(code) == "ends\n"
 

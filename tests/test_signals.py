@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from threads import PATIENCE, Holder, beside, eventually
+from threads import HELD, PATIENCE, Holder, beside, eventually
 
 
 class Signalled(Exception):
@@ -60,17 +60,9 @@ def test_a_signal_handler_that_returns_does_not(domain):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to all of a console")
 def test_ctrl_c():
-    code = """
-import threading, rcu
-domain = rcu.Domain()
-entered, leave = threading.Event(), threading.Event()
-def hold():
-    with domain:
-        entered.set()
-        leave.wait()
-worker = threading.Thread(target=hold)
-worker.start()
-entered.wait()
+    code = (
+        HELD
+        + """
 try:
     print("waits", flush=True)
     domain.synchronize()
@@ -80,6 +72,7 @@ except KeyboardInterrupt:
     domain.synchronize(timeout=10)
     print("interrupted", flush=True)
 """
+    )
     with subprocess.Popen([sys.executable, "-P", "-c", code], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout.readline() == "waits\n"

@@ -53,6 +53,24 @@ def beside(function, *args):
     assert not worker.is_alive(), "a thread hangs"
 
 
+HELD = """
+import os, threading, rcu
+
+domain = rcu.Domain()
+entered, leave = threading.Event(), threading.Event()
+
+def hold():
+    with domain:
+        entered.set()
+        leave.wait()
+
+worker = threading.Thread(target=hold, daemon=True)
+worker.start()
+entered.wait()
+"""
+"""The begin of a script: a thread is in a section of `domain` until `leave` is set."""
+
+
 class Holder:
     """A thread that is in a section of the domain while the context lasts, or until it is told to leave it.
 
