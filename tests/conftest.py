@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 
@@ -13,12 +15,19 @@ def domain():
 
 
 @pytest.fixture
+def signals():
+    """Processes that are started meanwhile heed SIGINT, even where this one was started to ignore it, as a shell
+    does with what it puts into the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def script():
     """Runs Python code in a process of its own, for what is dangerous or happens once; returns what it printed."""
 
     def run(code, *, check=True, **environment):
-        import os
-
         done = subprocess.run(
             [sys.executable, "-P", "-W", "ignore::DeprecationWarning", "-c", code],
             capture_output=True,

@@ -417,6 +417,7 @@ class TestCommand:
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send these to one process")
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    @pytest.mark.usefixtures("signals")
     def test_a_signal_ends_it_and_leaves_no_files(self, directory, number, code):
         program = f"import sys; from rcu.demo import main; sys.exit(main([], {PROG!r}))"
         with subprocess.Popen(

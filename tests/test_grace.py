@@ -301,15 +301,15 @@ def test_timeouts_come_and_go_under_load(domain):
     reader = Reader(domain, 200_000)
     gave_up = []
 
+    def give_up():
+        try:
+            domain.synchronize(timeout=0.00001)
+        except TimeoutError:
+            gave_up.append(1)
+        return len(gave_up) == 50
+
     def impatient():
-        # An updater finds the reader idle for as long as the system lets it: so many tries, until it has not.
-        for _ in range(100_000):
-            try:
-                domain.synchronize(timeout=0.00001)
-            except TimeoutError:
-                gave_up.append(1)
-            if len(gave_up) >= 50:
-                break
+        eventually(give_up)
 
     def patient():
         for _ in range(100):

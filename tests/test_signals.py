@@ -59,6 +59,7 @@ def test_a_signal_handler_that_returns_does_not(domain):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to all of a console")
+@pytest.mark.usefixtures("signals")
 def test_ctrl_c():
     code = (
         HELD
