@@ -4,9 +4,9 @@ import math
 from fractions import Fraction
 
 import pytest
-from rcu.bench._native import Reader
 
 import rcu
+from rcu.bench._native import Reader
 from threads import Holder, beside, eventually, together
 
 HEAVY = rcu.flavor != "fence"
