@@ -63,16 +63,17 @@ cdef class Domain:
     def __cinit__(self, name=None, *, stall_timeout=10.0, backlog_limit=100_000):
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a string or None, not {type(name).__name__}")
-        self.stall_timeout = stall_timeout
-        limit = operator.index(backlog_limit)
-        if not 1 <= limit < 2**63:
-            raise ValueError(f"backlog_limit must be at least 1 and below 2**63, not {limit}")
-        self._backlog_limit = limit
         self.engine = grace_domain()
         if self.engine is NULL:
             raise MemoryError("no memory for a domain")
         self.key = self.engine.key
         self._name = f"domain-{self.key}" if name is None else name
+        # From here on the domain is whole: what converts the arguments may be Python, and find it.
+        self.stall_timeout = stall_timeout
+        limit = operator.index(backlog_limit)
+        if not 1 <= limit < 2**63:
+            raise ValueError(f"backlog_limit must be at least 1 and below 2**63, not {limit}")
+        self._backlog_limit = limit
         share(self)
 
     def __dealloc__(self):
@@ -173,7 +174,7 @@ cdef class Domain:
     def quiesce(self):
         """Declares that the calling thread will not read for a while: updaters need not interrupt it.
 
-        Its next section costs two fences more. Nothing happens inside a section. Optional: updaters find idle
+        Its next section costs a fence more. Nothing happens inside a section. Optional: updaters find idle
         threads by themselves, and stop interrupting them. minircu's ``quiesce``. Does not block.
         """
         cdef rcu_slot *slot = find(self.key)

@@ -20,6 +20,6 @@ cdef class Guard:
     cdef uint64_t thread       # serial of the one that made it
     cdef int state
 
-    cdef void drop(self)
+    cdef void drop(self) noexcept
     cdef int check_thread(self, str what) except -1
     cdef int end(self) except -1

@@ -14,6 +14,12 @@ from rcu._threads cimport find, thread_serial
 from rcu.errors import SectionError, WrongThreadError
 
 
+cdef extern from "Python.h":
+    # Declared as what cannot raise: the second takes what the first sets.
+    void PyErr_SetObject(object kind, object value) noexcept
+    void PyErr_WriteUnraisable(object where) noexcept
+
+
 cdef rcu_slot *attached(rcu_domain *engine, object name) except NULL:
     """The calling thread's slot, made at its first use."""
     cdef rcu_slot *slot = attach(engine)
@@ -117,15 +123,21 @@ cdef class Guard:
             raise SectionError(f"{self!r} has no section to release")
         self.end()
 
-    cdef void drop(self):
-        """A dropped guard can end its section on its own thread only; elsewhere sys.unraisablehook hears of it.
+    cdef void drop(self) noexcept:
+        """A dropped guard can end its section on its own thread only; otherwise sys.unraisablehook hears of it.
 
         Names the thread by its number: who frees objects may hold the locks that its name is behind.
         """
-        if thread_serial() != self.thread:
-            raise WrongThreadError(f"{self!r} was dropped while active by the thread with ident {rcu_thread_ident()}; "
-                                   "its section lasts until the thread that called read() ends")
-        self.end()
+        cdef bint mine = thread_serial() == self.thread
+        cdef rcu_slot *slot = find(self.engine.key)
+        if mine and slot is not NULL and rcu_held(slot):
+            rcu_exit(slot)
+            return
+        why = ("its section had been ended by hand" if mine else
+               "its section lasts until the thread that called read() ends")
+        PyErr_SetObject(SectionError if mine else WrongThreadError,
+                        f"{self!r} was dropped while active by the thread with ident {rcu_thread_ident()}; {why}")
+        PyErr_WriteUnraisable(Guard)
 
     cdef int check_thread(self, str what) except -1:
         if self.engine is NULL:

@@ -13,7 +13,7 @@ from libc.stdint cimport uint64_t
 
 from rcu._headers cimport rcu_domain, rcu_slot, rcu_slow
 
-# All of these may be called with or without a thread state, and block for the two locks at most.
+# All of these may be called with or without a thread state, and block for the locks at most.
 cdef rcu_slot *attach(rcu_domain *domain) noexcept nogil  # finds or makes the calling thread's; NULL: no memory
 cdef void detach(rcu_slot *slot) noexcept nogil         # the calling thread's, outside every section
 cdef uint64_t depth(const rcu_slot *slot) noexcept nogil  # of its sections; the calling thread's slot only

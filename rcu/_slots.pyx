@@ -184,7 +184,6 @@ cdef void delist(rcu_slot *slot) noexcept nogil:
     last.index = slot.index
     domain.n_slots -= 1
     # If a section was open, this ends it. The lock orders it with leaders, who look and set flags under it.
-    rcu_store_relaxed(&slot.seq, RCU_SEQ_DETACHED)
     wake(slot)
     rcu_mutex_unlock(&domain.lock)
     pool_give(slot)
@@ -211,6 +210,7 @@ cdef rcu_slot *pool_take() noexcept nogil:
 
 
 cdef void pool_give(rcu_slot *slot) noexcept nogil:
+    rcu_store_relaxed(&slot.seq, RCU_SEQ_DETACHED)
     slot.key = 0
     slot.nest = 0
     slot.spare = registry.pool
@@ -260,7 +260,6 @@ cdef void domain_free(rcu_domain *domain) noexcept nogil:
     if domain.older != NULL:
         domain.older.newer = domain.newer
     for i in range(domain.n_slots):
-        rcu_store_relaxed(&domain.slots[i].seq, RCU_SEQ_DETACHED)
         pool_give(domain.slots[i])
     rcu_mutex_unlock(&registry.lock)
     rcu_mutex_destroy(&domain.lock)
@@ -316,7 +315,6 @@ cdef void keep_only(rcu_domain *domain, rcu_slot *mine) noexcept nogil:
     for i in range(domain.n_slots):
         slot = domain.slots[i]
         if slot != mine:
-            rcu_store_relaxed(&slot.seq, RCU_SEQ_DETACHED)
             pool_give(slot)
     domain.n_slots = 0
     if mine != NULL:

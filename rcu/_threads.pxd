@@ -5,7 +5,7 @@ The first domain's slot, and a small hash table by the domain's key for the othe
 know what becomes of slots; a slot whose key is no longer that of the entry is somebody else's, and the entry is as
 good as gone.
 
-`find`, `thread_serial` and `each_slot` are for any moment; all else is called under the registry's lock.
+`find` and `thread_serial` are for any moment; all else is called under the registry's lock.
 """
 
 from libc.stdint cimport uint64_t

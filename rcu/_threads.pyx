@@ -30,10 +30,31 @@ cdef extern from *:
         struct rcu_record *record;
     } rcu_this_thread;
 
-    static struct rcu_slot *rcu_find_in_table(uint64_t key)
+    static rcu_exit_key rcu_thread_key;
+
+    static void rcu_this_thread_is(struct rcu_record *record)
     {
-        const struct rcu_record *record = rcu_this_thread.record;
-        if (!record || !record->table)
+        static const struct rcu_entry none;
+        rcu_this_thread.record = record;
+        rcu_this_thread.first = record ? record->first : none;
+    }
+
+    static struct rcu_record *rcu_this_record(void)
+    {
+        /* What runs between the end of thread-local storage and the hook finds the record with the hook. */
+        if (!rcu_this_thread.record)
+            rcu_this_thread_is((struct rcu_record *)rcu_thread_watched(rcu_thread_key));
+        return rcu_this_thread.record;
+    }
+
+    static struct rcu_slot *rcu_find_in_record(uint64_t key)
+    {
+        const struct rcu_record *record = rcu_this_record();
+        if (!record)
+            return 0;
+        if (record->first.key == key)
+            return record->first.slot;
+        if (!record->table)
             return 0;
         for (uint64_t i = key & record->mask;; i = (i + 1) & record->mask) {
             if (record->table[i].key == key)
@@ -47,23 +68,10 @@ cdef extern from *:
     {
         if (RCU_LIKELY(rcu_this_thread.first.key == key))
             return rcu_this_thread.first.slot;
-        return rcu_find_in_table(key);
-    }
-
-    static void rcu_this_thread_is(struct rcu_record *record)
-    {
-        static const struct rcu_entry none;
-        rcu_this_thread.record = record;
-        rcu_this_thread.first = record ? record->first : none;
-    }
-
-    static struct rcu_record *rcu_this_record(void)
-    {
-        return rcu_this_thread.record;
+        return rcu_find_in_record(key);
     }
 
     /* The system's calling convention for the hook, which Cython cannot spell. */
-    static rcu_exit_key rcu_thread_key;
     static void (*rcu_thread_hook)(void);
 
     static void RCU_EXIT_CALL rcu_thread_exits(void *record)
@@ -84,12 +92,6 @@ cdef extern from *:
     {
         return rcu_thread_watch(rcu_thread_key, record);
     }
-
-    /* What reads between the end of the storage and the hook finds the record here. */
-    static struct rcu_record *rcu_watched_record(void)
-    {
-        return (struct rcu_record *)rcu_thread_watched(rcu_thread_key);
-    }
     """
     const uint64_t RCU_KEY_GONE
     struct rcu_entry:
@@ -105,7 +107,6 @@ cdef extern from *:
     rcu_record *rcu_this_record() noexcept nogil
     int rcu_watch_threads(void (*hook)() noexcept nogil) noexcept nogil
     int rcu_watch_this_thread(rcu_record *record) noexcept nogil
-    rcu_record *rcu_watched_record() noexcept nogil
 
 
 cdef uint64_t SMALLEST_TABLE = 4
@@ -186,6 +187,7 @@ cdef void forget(uint64_t key) noexcept nogil:
 cdef void forget_all() noexcept nogil:
     # A destructor that runs later may read again: it finds no record, makes one, and the hook is called once more.
     cdef rcu_record *record = rcu_this_record()
+    rcu_watch_this_thread(NULL)
     rcu_this_thread_is(NULL)
     if record != NULL:
         free(record.table)
@@ -197,16 +199,14 @@ cdef void forget_all() noexcept nogil:
 cdef rcu_record *new_record() noexcept nogil:
     """The calling thread's, watched; NULL: no memory."""
     global last_serial
-    cdef rcu_record *record = rcu_watched_record()
+    cdef rcu_record *record = <rcu_record *>calloc(1, sizeof(rcu_record))
     if record == NULL:
-        record = <rcu_record *>calloc(1, sizeof(rcu_record))
-        if record == NULL:
-            return NULL
-        if rcu_watch_this_thread(record) != 0:
-            free(record)
-            return NULL
-        last_serial += 1
-        record.serial = last_serial
+        return NULL
+    if rcu_watch_this_thread(record) != 0:
+        free(record)
+        return NULL
+    last_serial += 1
+    record.serial = last_serial
     rcu_this_thread_is(record)
     return record
 

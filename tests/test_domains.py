@@ -46,6 +46,27 @@ def test_arguments_out_of_range(arguments, error, words):
         rcu.Domain(**arguments)
 
 
+@pytest.mark.parametrize("argument", ["stall_timeout", "backlog_limit"])
+def test_an_argument_that_finds_the_domain_before_it_is_made(argument):
+    """Converting an argument may run Python, and the collector knows the object already."""
+    found = []
+
+    class Nosy:
+        def __float__(self):
+            found.extend(thing for thing in gc.get_objects() if type(thing) is rcu.Domain and thing.name == argument)
+            for domain in found:
+                with domain, domain.read():
+                    domain.stats()
+                domain.synchronize()
+            return 1.0
+
+        def __index__(self):
+            return int(self.__float__())
+
+    domain = rcu.Domain(argument, **{argument: Nosy()})
+    assert found == [domain]
+
+
 def test_stall_timeout_may_be_changed(domain):
     domain.stall_timeout = 3
     assert domain.stall_timeout == 3

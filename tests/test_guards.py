@@ -111,6 +111,19 @@ def test_a_guard_dropped_by_another_thread_does_not_end_that_threads_section(dom
     domain.synchronize()
 
 
+def test_a_guard_dropped_after_its_section_was_ended_by_hand(domain, monkeypatch, capfd):
+    reports = []
+    monkeypatch.setattr("sys.unraisablehook", lambda report: reports.append(report.exc_value))
+    guard = domain.read().__enter__()
+    domain.read_unlock()
+    del guard
+    (report,) = reports
+    assert type(report) is rcu.SectionError
+    assert "had been ended by hand" in str(report)
+    assert capfd.readouterr() == ("", ""), "reported to the hook only"
+    domain.synchronize()
+
+
 def test_guards_cannot_be_made_copied_or_pickled(domain):
     guard = domain.read()
     with pytest.raises(TypeError, match=r"Domain\.read\(\)"):

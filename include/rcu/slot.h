@@ -33,9 +33,9 @@ struct rcu_slow {
 struct rcu_slot {
     /* The reader's line. */
 
-    /* Written by its thread; at thread exit and in a fork child by the registry, locked. Read by updaters. */
+    /* Written by its thread, and by the registry, locked, when the slot changes hands. Read by updaters. */
     uint64_t seq;
-    /* How many sections are nested in its outermost one. Its thread only, plain. */
+    /* How many sections are nested in its outermost one. Its thread only, while attached; plain. */
     uint64_t nest;
     /* 1: a leader waits for it. Set by leaders; taken (exchanged for 0) by its thread, or by the leader that set
      * it too late. */
