@@ -4,9 +4,9 @@ import random
 import threading
 
 import pytest
-from rcu.bench._native import Reader
 
 import rcu
+from rcu.bench._native import Reader
 from threads import beside, eventually, together
 
 UPDATES = 1500

@@ -60,7 +60,8 @@ struct rcu_domain {
     /* Everything below is guarded by lock. It is held for short, never while someone sleeps or interrupts the
      * processors, and never by anyone who waits for Python. */
     RCU_OWN_LINE rcu_mutex lock;
-    uint64_t visitors; /* threads that want the lock and are no updaters; atomic, for it is counted and read without it */
+    /* Threads that want the lock and are no updaters. Atomic, for it is counted and read without the lock. */
+    uint64_t visitors;
     struct rcu_slot **slots;
     uint64_t n_slots, room;
     enum rcu_phase phase;
