@@ -40,8 +40,8 @@ check() {
     tr '\n' '\0' <"$env/matching" | xargs -0 "$@" || failed="$failed $what,"
 }
 
-check 'ruff check' '\.pyi?$' ruff check --quiet
-check 'ruff format' '\.pyi?$' ruff format --check --quiet
+check 'ruff check' '\.pyi?$' ruff check --quiet --no-cache
+check 'ruff format' '\.pyi?$' ruff format --check --quiet --no-cache
 check cython-lint '^rcu/.*\.(pyx|pxd|pxi)$' cython-lint
 # Cython's C lies next to its source, where a build by hand left it.
 check clang-format '^include/rcu/.*\.h$|^rcu/.*\.h$|^rcu/(.*/)?native/[^/]*\.c$|^tests/.*\.c$' \
