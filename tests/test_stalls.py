@@ -1,7 +1,7 @@
 """A grace period that does not end is reported: which domain, which thread, how long."""
 
-import itertools
 import logging
+import math
 
 import pytest
 
@@ -48,8 +48,9 @@ def test_several_waiters_report_once(records):
     ):
         eventually(lambda: len(records) >= 2)
         reader.leave()
-    ages = [record.rcu_seconds for record in records]
-    assert all(later >= earlier * 1.5 for earlier, later in itertools.pairwise(ages))
+    # One report in each of the spans from 0.02 s to 0.04 s, to 0.08 s, ...; a late one may be the last moment of its.
+    spans = [int(math.log2(record.rcu_seconds / 0.02)) for record in records]
+    assert spans == sorted(set(spans))
 
 
 def test_no_report_without_a_timeout(records):
