@@ -1,12 +1,9 @@
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
+import processes
 import rcu
-from threads import PATIENCE
 
 
 @pytest.fixture
@@ -28,14 +25,7 @@ def script():
     """Runs Python code in a process of its own, for what is dangerous or happens once; returns what it printed."""
 
     def run(code, *, check=True, **environment):
-        done = subprocess.run(
-            [sys.executable, "-P", "-W", "ignore::DeprecationWarning", "-c", code],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            env=os.environ | environment,
-            check=False,
-        )
+        done = processes.run(*processes.PYTHON, "-W", "ignore::DeprecationWarning", "-c", code, **environment)
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout

@@ -3,13 +3,12 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from threads import PATIENCE
+import processes
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "ci").glob("*.sh"))
@@ -18,14 +17,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="the scripts are for the
 
 
 def sh(script, *arguments, **environment):
-    return subprocess.run(
-        ["sh", str(ROOT / "ci" / script), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env=os.environ | environment,
-        check=False,
-    )
+    return processes.run("sh", str(ROOT / "ci" / script), *arguments, **environment)
 
 
 def test_rcu_python_is_taken_at_its_word():

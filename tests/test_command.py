@@ -2,25 +2,17 @@
 
 import json
 import os
-import subprocess
 import sys
 import sysconfig
 
 import pytest
 
+import processes
 import rcu
-from threads import PATIENCE
 
 
-def run(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "rcu", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env=os.environ | environment,
-        check=False,
-    )
+def run(*arguments):
+    return processes.run(*processes.PYTHON, "-m", "rcu", *arguments)
 
 
 def test_alone_it_says_what_it_runs_on():

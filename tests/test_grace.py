@@ -1,13 +1,14 @@
 """Grace periods: what is waited for and what is not, barriers, sharing, polling, time-outs."""
 
 import math
+import threading
 from fractions import Fraction
 
 import pytest
 
 import rcu
 from rcu.bench._native import Reader
-from threads import Holder, beside, eventually, together
+from threads import PATIENCE, Holder, beside, eventually, together
 
 HEAVY = rcu.flavor != "fence"
 
@@ -85,21 +86,27 @@ def test_no_barrier_once_idle_threads_are_parked(domain):
 
 def test_a_parked_thread_is_waited_for_again(domain):
     """Parked idle, it enters a section: no barrier tells the leader, the thread's own fence does."""
-    for _ in range(50):
-        with Holder(domain) as peer:
-            peer.leave()
-            for _ in range(3):
-                domain.synchronize()
-            assert domain.stats().parked_threads == 1
-            peer.may_end.set()
-    domain.read_lock()
-    domain.read_unlock()
-    together(*[domain.synchronize] * 3)
-    assert domain.stats().parked_threads == 1
-    with domain:
-        assert domain.stats().parked_threads == (1 if not HEAVY else 0) or domain.stats().sections_active == 1
-        together(lambda: pytest.raises(TimeoutError, domain.synchronize, 0))
-    together(domain.synchronize)
+
+    def park_others():
+        for _ in range(3):
+            domain.synchronize()
+        before = domain.stats().heavy_barriers
+        domain.synchronize()
+        assert domain.stats().heavy_barriers == before, "it is parked, so it costs no barrier"
+
+    def fail_to_wait():
+        with pytest.raises(TimeoutError):
+            domain.synchronize(timeout=0)
+
+    for _ in range(20):
+        with domain:
+            pass
+        together(park_others)
+        assert domain.stats().parked_threads == 1
+        with domain:
+            assert (domain.stats().parked_threads, domain.stats().sections_active) == (0, 1)
+            together(fail_to_wait)
+        together(domain.synchronize)
 
 
 def test_exactly_one_barrier_with_a_busy_peer(domain):
@@ -278,22 +285,24 @@ def test_a_timeout_leaves_the_domain_sound(domain):
 
 
 def test_a_timed_out_leader_is_replaced(domain):
-    """The follower of a leader that gives up leads on: its reader's leaving must wake it."""
+    """Who waits behind a leader that gives up leads on: its reader's leaving must end the wait."""
+    gave_up = threading.Event()
+
+    def give_up():
+        with pytest.raises(TimeoutError):
+            domain.synchronize(timeout=0.05)
+        gave_up.set()
+
     with Holder(domain) as reader:
         waiting = waits(domain)
-
-        def give_up():
-            with pytest.raises(TimeoutError):
-                domain.synchronize(timeout=0.05)
-
         with beside(give_up):
             eventually(waiting)
             with beside(domain.synchronize) as follower:
-                eventually(lambda: domain.stats().grace_periods == 0)
-                with pytest.raises(TimeoutError):
-                    domain.synchronize(timeout=0.1)
+                assert gave_up.wait(PATIENCE)
                 assert follower.is_alive()
+                assert domain.stats().grace_periods == 0
                 reader.leave()
+    assert domain.stats().grace_periods == 2, "the one that was given up, and the next for who came after its start"
 
 
 def test_timeouts_come_and_go_under_load(domain):

@@ -77,23 +77,25 @@ def time_sections(Domain domain not None, uint64_t n, uint64_t pause=0):
     return began / 1e9
 
 
-def time_heavy_barriers(uint64_t n):
-    """Seconds that `n` heavy barriers of this process's flavor take."""
+cdef double time_barriers(void (*barrier)() noexcept nogil, uint64_t n):
     cdef uint64_t _, began
     with nogil:
         began = rcu_clock()
         for _ in range(n):
-            heavy_barrier()
+            barrier()
         began = rcu_clock() - began
     return began / 1e9
+
+
+cdef void full_barrier() noexcept nogil:
+    rcu_full_barrier()
+
+
+def time_heavy_barriers(uint64_t n):
+    """Seconds that `n` heavy barriers of this process's flavor take."""
+    return time_barriers(heavy_barrier, n)
 
 
 def time_full_barriers(uint64_t n):
-    """Seconds that `n` full fences of the calling thread take."""
-    cdef uint64_t _, began
-    with nogil:
-        began = rcu_clock()
-        for _ in range(n):
-            rcu_full_barrier()
-        began = rcu_clock() - began
-    return began / 1e9
+    """Seconds that `n` full fences of the calling thread take, the call of a function included."""
+    return time_barriers(full_barrier, n)
