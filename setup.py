@@ -3,11 +3,22 @@
 import os
 import sys
 from glob import glob
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-HEADERS = sorted(glob("include/rcu/*.h"))
+MUTANT = os.environ.get("RCU_MUTANT", "")
+if MUTANT:
+    # A fault, planted to see that the proofs notice: see tests/mutants. Only into what is compiled.
+    sys.path.insert(0, "tests/mutants")
+    from plant import plant
+
+    SOURCES = plant(MUTANT, Path("build", "mutants", MUTANT)).as_posix() + "/"
+else:
+    SOURCES = ""
+
+HEADERS = sorted(glob(f"{SOURCES}include/rcu/*.h"))
 MODULES = [
     "rcu._clock",
     "rcu._flavor",
@@ -18,6 +29,9 @@ MODULES = [
     "rcu._sections",
     "rcu._domain",
     "rcu.bench._native",
+    "rcu.torture._field",
+    "rcu.torture._readers",
+    "rcu.torture._updaters",
 ]
 
 if sys.platform == "win32":
@@ -33,14 +47,15 @@ setup(
         [
             Extension(
                 name,
-                [name.replace(".", "/") + ".pyx"],
-                include_dirs=["include"],
+                [SOURCES + name.replace(".", "/") + ".pyx"],
+                include_dirs=[f"{SOURCES}include"],
                 depends=HEADERS,
                 extra_compile_args=compile_args,
                 extra_link_args=link_args,
             )
             for name in MODULES
         ],
+        include_path=[SOURCES or "."],
         compiler_directives={
             "language_level": 3,
             "freethreading_compatible": True,

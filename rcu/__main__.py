@@ -1,4 +1,4 @@
-"""The command line: ``python -m rcu [demo | bench] ...``; alone, it says what it runs on."""
+"""The command line: ``python -m rcu [demo | bench | torture] ...``; alone, it says what it runs on."""
 
 import argparse
 import importlib
@@ -13,6 +13,7 @@ import rcu
 COMMANDS = {
     "demo": "readers and an updater at work on a routing table, under rcu and under two kinds of lock",
     "bench": "the costs of sections and grace periods, as ratios to their rivals",
+    "torture": "readers and updaters of all kinds at once, looking for what must never happen",
 }
 
 
@@ -35,7 +36,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m rcu",
         description="Read-copy-update for Python without the GIL.",
-        epilog="\n".join(f"  {name:6} {words}" for name, words in COMMANDS.items()) + "\n\nEach has its own --help.",
+        epilog="\n".join(f"  {name:8} {words}" for name, words in COMMANDS.items()) + "\n\nEach has its own --help.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")

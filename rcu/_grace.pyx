@@ -154,6 +154,8 @@ cdef void drive(rcu_domain *domain, bint may_interrupt) noexcept nogil:
     """Takes the newest grace period, or a new one, as far as it goes without waiting for a reader."""
     if domain.phase == RCU_PHASE_DONE:
         start(domain)
+    else:
+        domain.counts.resumed += 1
     if domain.phase == RCU_PHASE_STARTED:
         if nobody_to_wait_for(domain):
             domain.counts.barriers_skipped += 1
@@ -204,6 +206,7 @@ cdef void interrupt(rcu_domain *domain) noexcept nogil:
         seq = rcu_load_relaxed(&domain.slots[i].seq)
         # A thread that has left a section since the last period began has that period's number.
         if seq & RCU_SEQ_BUSY == 0 and seq != RCU_SEQ_QUIESCED and seq + RCU_SEQ_STEP < n:
+            domain.counts.parkings += rcu_load_relaxed(&domain.slots[i].parked) == 0
             rcu_store_relaxed(&domain.slots[i].parked, 1)
     cdef bint crowded = domain.crowded
     domain.counts.heavy_barriers += 1
@@ -247,12 +250,15 @@ cdef bint is_ready(rcu_slot *slot, uint64_t n) noexcept nogil:
 
 cdef void doze(rcu_domain *domain, uint64_t until) noexcept nogil:
     """Sleeps until the last reader that the period waits for has left, or until the time given; without the lock."""
+    cdef bint sleeps
     rcu_mutex_unlock(&domain.lock)
     rcu_mutex_lock(&domain.doze_lock)
-    if rcu_load_relaxed(&domain.unready) != 0:
+    sleeps = rcu_load_relaxed(&domain.unready) != 0
+    if sleeps:
         rcu_cond_wait(&domain.doze, &domain.doze_lock, until)
     rcu_mutex_unlock(&domain.doze_lock)
     rcu_mutex_lock(&domain.lock)
+    domain.counts.sleeps += sleeps
 
 
 cdef void settle(rcu_domain *domain) noexcept nogil:

@@ -61,7 +61,7 @@ cdef extern from "rcu/domain.h" nogil:
         RCU_PHASE_STARTED
         RCU_PHASE_WAITING
     struct rcu_counts:
-        uint64_t heavy_barriers, barriers_skipped, shared_waits, stalls
+        uint64_t heavy_barriers, barriers_skipped, shared_waits, parkings, sleeps, resumed, stalls
         uint64_t abandoned, abandoned_ident, last_ns, longest_ns
     struct rcu_awaited:
         uint64_t ident, native_id

@@ -17,7 +17,7 @@ FLOORS = [
     {"_grace", "_sections"},
     {"_domain"},
     {"__init__"},
-    {"bench", "demo"},
+    {"bench", "demo", "torture"},
     {"__main__"},
 ]
 

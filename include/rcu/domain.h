@@ -32,6 +32,9 @@ struct rcu_counts {
     uint64_t heavy_barriers;   /* issued */
     uint64_t barriers_skipped; /* grace periods that needed none */
     uint64_t shared_waits;     /* waits over without having led */
+    uint64_t parkings;         /* slots parked by a leader */
+    uint64_t sleeps;           /* leaders that slept until readers had left */
+    uint64_t resumed;          /* times that a caller took up a period that was under way */
     uint64_t stalls;           /* reports of a grace period that took too long */
     uint64_t abandoned;        /* threads that ended inside a section, not yet reported */
     uint64_t abandoned_ident;  /* the last such thread */
