@@ -9,7 +9,7 @@ import pytest
 import processes
 import rcu
 from rcu.torture._field import Field
-from rcu.torture._readers import Reader
+from rcu.torture._readers import Reader, enter_awaited
 from rcu.torture._updaters import WAYS, Updater
 from rcu.torture.modes import MODES
 from rcu.torture.run import PATTERN, Hang, Options, run, schedule
@@ -107,6 +107,11 @@ def test_a_section_that_begins_later_is_not_waited_for(domain):
     domain.read_lock()
     assert field.nudge(cookies[0])
     domain.read_unlock()
+
+
+def test_a_section_that_joins_a_newer_period_has_begun(domain):
+    assert enter_awaited(Field(domain)) == (True, True, True)
+    domain.synchronize()
 
 
 def options(*modes, seconds=0.1, patience=30.0):

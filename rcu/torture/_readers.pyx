@@ -6,8 +6,8 @@ from libc.stdint cimport uint64_t
 
 from rcu._grace cimport quiesce
 from rcu._headers cimport (
-    RCU_SEQ_BUSY, RCU_SEQ_STEP, rcu_domain, rcu_enter, rcu_exit, rcu_load_relaxed, rcu_slot, rcu_store_relaxed,
-    rcu_thread_yield,
+    RCU_SEQ_BUSY, RCU_SEQ_STEP, rcu_domain, rcu_enter, rcu_exit, rcu_held, rcu_load_relaxed, rcu_slot,
+    rcu_store_relaxed, rcu_thread_yield,
 )
 from rcu._sections cimport attached
 from rcu._slots cimport attach, detach
@@ -178,3 +178,22 @@ cdef class Reader:
     def histogram(self):
         """How many sections ended with an object of each pipe age, as a list."""
         return [self.ages[i] for i in range(AGES)]
+
+
+def enter_awaited(Field field not None):
+    """Enters as a thread does that leaves the quiesced state just when a leader begins to wait for it.
+
+    Returns whether it is in a section then, with the newest number, and has told the leader.
+    """
+    cdef rcu_domain *domain = field.domain.engine
+    cdef rcu_slot *slot = attached(domain, field.domain.name)
+    quiesce(slot)
+    rcu_store_relaxed(&domain.unready, 1)
+    rcu_store_relaxed(&slot.awaited, 1)
+    rcu_enter(slot)
+    cdef bint held = rcu_held(slot)
+    cdef bint newest = rcu_load_relaxed(&slot.seq) & ~RCU_SEQ_BUSY == rcu_load_relaxed(&domain.gp_seq)
+    cdef bint told = rcu_load_relaxed(&slot.awaited) == 0 and rcu_load_relaxed(&domain.unready) == 0
+    if held:
+        rcu_exit(slot)
+    return held, newest, told

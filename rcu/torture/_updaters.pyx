@@ -17,6 +17,7 @@ from rcu.torture._field cimport (
 cdef enum:
     OLDEST = 3    # age at which an object is freed; some are at TOO_OLD
     PENDING = 64  # removed objects that an updater has not freed yet, at most
+    OVER = 0      # in place of a cookie: the period was said to be over
 
 # Ways to see a grace period through. `insist` and `abandon` have time-outs; `abandon` leaves the period to others.
 WAYS = ("wait", "insist", "abandon", "poll", "nudge", "read")
@@ -99,16 +100,18 @@ cdef class Updater:
         mine.thing = old
         mine.need = needed(domain)
         mine.last = TOO_OLD if draw(&self.state) >> 63 else OLDEST
-        self.see_through(mine.need)
+        if self.see_through(mine.need):
+            mine.need = OVER
         self.collect()
         return True
 
-    cdef void see_through(self, uint64_t need) noexcept nogil:
+    cdef bint see_through(self, uint64_t need) noexcept nogil:
+        """Waits in the updater's way; true if that says that the period is over, which nobody asks again."""
         cdef rcu_domain *domain = self.field.domain.engine
         cdef uint64_t chance
         cdef uint64_t turn = 0
         if self.how == WAIT or self.how == READ:
-            wait(domain, need, RCU_NEVER)
+            return wait(domain, need, RCU_NEVER) == COMPLETED
         elif self.how == POLL:
             while not poll(domain, need, True):
                 rcu_thread_yield()
@@ -123,7 +126,8 @@ cdef class Updater:
                     break
                 self.timeouts += 1
                 if self.how == ABANDON:
-                    break
+                    return False
+        return True
 
     cdef void collect(self) noexcept nogil:
         """Ages what has seen its grace period through, and frees the oldest."""
@@ -148,7 +152,8 @@ cdef class Updater:
 
     cdef void drain(self) noexcept nogil:
         while self.n_pending:
-            wait(self.field.domain.engine, self.pending[0].need, RCU_NEVER)
+            if wait(self.field.domain.engine, self.pending[0].need, RCU_NEVER) == COMPLETED:
+                self.pending[0].need = OVER
             self.collect()
 
     @property

@@ -1,23 +1,24 @@
 """Builds mutants, one after the other, and requires that the check that the table names kills each.
 
-    python hunt.py [--quick] [--sound N] [--work FOLDER] [NAME...]
+    python hunt.py --work FOLDER --herd COMMAND [--quick] [--sound N] [NAME...]
 
 Run by ci/mutants.sh, which makes the environment. `--sound N` runs the checks on the sources as they are instead,
 N times each: there they have to find nothing.
 """
 
+import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from plant import ROOT
+from plant import ROOT, Mutant, apply, mutants
 
 TORTURE = ("--seconds", "10", "--patience", "10")
-LIMIT = 300  # seconds, after which a check that neither passes nor fails is taken for broken
-QUICK = 5
+LIMIT = 600  # seconds, after which a check that neither passes nor fails is taken for broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +30,97 @@ class Found:
     said: str
 
 
-def build(name: str, work: Path) -> Path:
-    """Builds the package with this mutant, or without one (""); returns the folder to import it from."""
-    base = work / (name or "unmutated")
-    command = [sys.executable, "setup.py", "-q", "build", "-j2", "--build-base", str(base)]
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"RCU_MUTANT": name}, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        sys.exit(f"{name or 'the package'} could not be built:\n{done.stdout}{done.stderr}")
-    (lib,) = base.glob("lib*")
-    return lib
+@dataclass(frozen=True, slots=True)
+class Hunt:
+    """Where mutants are built, and what runs litmus tests."""
+
+    work: Path
+    herd: str
+
+    def sources(self) -> Path:
+        """A copy of what the package is built from: nothing is written to the checkout."""
+        copy = self.work / "sources"
+        if not copy.exists():
+            built = shutil.ignore_patterns("*.so", "*.pyd", "*.html", "__pycache__")
+            for folder in ("rcu", "include", "tests/mutants"):
+                shutil.copytree(ROOT / folder, copy / folder, ignore=built)
+            for name in ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
+                shutil.copy(ROOT / name, copy)
+        return copy
+
+    def build(self, name: str) -> Path:
+        """Builds the package with this mutant, or without one (""); returns the folder to import it from."""
+        base = self.work / (name or "unmutated")
+        shutil.rmtree(base, ignore_errors=True)
+        done = subprocess.run(
+            [sys.executable, "setup.py", "-q", "build", "-j2", "--build-base", str(base)],
+            cwd=self.sources(),
+            env=os.environ | {"RCU_MUTANT": name},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            sys.exit(f"{name or 'the package'} could not be built:\n{done.stdout}{done.stderr}")
+        (lib,) = base.glob("lib*")
+        return lib
+
+    def check(self, mutant: Mutant, lib: Path, planted: bool = True) -> Found:
+        """Runs the check that has to kill the mutant on what was built there."""
+        environment = os.environ | {"PYTHONPATH": str(lib), "PYTHONSAFEPATH": "1"}
+        if mutant.fence:
+            environment["RCU_FLAVOR"] = "fence"
+        kind, *words = mutant.killed_by.split()
+        if kind == "litmus":
+            return self.litmus(mutant, planted)
+        if kind == "model":
+            command = ["sh", "ci/model.sh", *(["--mutants", *words] if planted else [])]
+            return _run(command, environment, lambda code: {0: planted}.get(code))
+        if kind == "torture":
+            command = [sys.executable, "-m", "rcu", "torture", *words, *TORTURE]
+        else:
+            pytest = ("-m", "pytest", "-q", "-x", "--import-mode=importlib", "-p", "no:cacheprovider")
+            command = [sys.executable, *pytest, mutant.killed_by]
+        # 1 is what both say of what they found; a signal is a crash, in which reading freed memory may well end.
+        return _run(command, environment, lambda code: True if code == 1 or code < 0 else False if code == 0 else None)
+
+    def litmus(self, mutant: Mutant, planted: bool) -> Found:
+        """Runs the weakened tests that make the mutant's very change, or the tests that they weaken."""
+        names = weakenings(mutant)
+        if not names:
+            return Found(False, 0.0, "no litmus test is weakened in this way")
+        if not planted:
+            names = sorted({name.partition(":")[0] for name in names})
+        command = [sys.executable, "-m", "litmus", "--herd", self.herd, *names]
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
+        found = _run(command, environment, lambda code: {0: planted}.get(code))
+        return Found(found.killed, found.seconds, f"litmus {', '.join(names)}" if found.killed else found.said)
 
 
-def check(what: str, lib: Path, fence: bool) -> Found:
-    """Runs a check on what was built there."""
-    environment = os.environ | {"PYTHONPATH": str(lib), "PYTHONSAFEPATH": "1"}
-    if fence:
-        environment["RCU_FLAVOR"] = "fence"
-    kind, *words = what.split()
-    if kind == "torture":
-        command = [sys.executable, "-m", "rcu", "torture", *words, *TORTURE]
-    else:
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "--import-mode=importlib",
-            "-p",
-            "no:cacheprovider",
-            what,
-        ]
+def weakenings(mutant: Mutant) -> list[str]:
+    """The weakened litmus tests that change the code as the mutant does, and that some model then allows."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from litmus.source import tests
+
+    (name,) = {edit.file for edit in mutant.edits}
+    before = after = (ROOT / name).read_text()
+    for edit in mutant.edits:
+        after = apply(edit, after)
+    return [
+        str(variant)
+        for test in tests()
+        for variant in test.variants
+        if variant.name and variant.allowed and any(_same(edit.apply(before), after) for edit in variant.edits
+                                                    if edit.file == name)
+    ]
+
+
+def _same(one: str, other: str) -> bool:
+    """Do two sources differ in nothing but room?"""
+    return one.split() == other.split()
+
+
+def _run(command: list[str], environment: dict[str, str], judge) -> Found:
     began = time.monotonic()
     try:
         done = subprocess.run(
@@ -69,14 +128,81 @@ def check(what: str, lib: Path, fence: bool) -> Found:
         )
     except subprocess.TimeoutExpired:
         return Found(None, time.monotonic() - began, f"neither passed nor failed within {LIMIT} s")
-    seconds = time.monotonic() - began
-    said = _last_words(done.stdout + done.stderr)
-    # 1 is what both say of what they found; a signal is a crash, which reading freed memory may well end in.
-    killed = True if done.returncode == 1 or done.returncode < 0 else False if done.returncode == 0 else None
-    return Found(killed, seconds, said if done.returncode >= 0 else f"crashed with signal {-done.returncode}")
+    said = _telling(done.stdout + done.stderr) if done.returncode >= 0 else f"crashed with signal {-done.returncode}"
+    return Found(judge(done.returncode), time.monotonic() - began, said)
 
 
-def _last_words(text: str) -> str:
+def _telling(text: str) -> str:
+    """The line of an output that tells most."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith(("violation:", "FAILED", "python -m rcu torture: --seed"))]
-    return (telling or lines or ["nothing"])[0]
+    found = [line for line in lines if line.startswith(("violation:", "FAILED", "python -m rcu torture: --seed"))]
+    return (found or lines[-1:] or ["nothing"])[0]
+
+
+def hunt(hunt: Hunt, chosen: list[Mutant]) -> list[str]:
+    """Kills mutants; returns the names of those that live."""
+    width = max(len(mutant.name) for mutant in chosen)
+    print(f"{'mutant':{width}}  {'killed by':42}  {'after':>7}  by x86")
+    alive = []
+    for mutant in chosen:
+        lib = hunt.build(mutant.name)
+        found = hunt.check(mutant, lib)
+        shutil.rmtree(lib.parent)
+        by = mutant.killed_by if found.killed else "NOT KILLED"
+        print(f"{mutant.name:{width}}  {by:42}  {found.seconds:5.1f} s  {'yes' if mutant.x86 else 'never':6}  "
+              f"{found.said[:110]}", flush=True)
+        if not found.killed:
+            alive.append(mutant.name)
+    return alive
+
+
+def prove_sound(hunt: Hunt, chosen: list[Mutant], times: int) -> list[str]:
+    """Runs each different check that often on the sources as they are; returns those that found something."""
+    checks = {(mutant.killed_by, mutant.fence): mutant for mutant in chosen if not mutant.deterministic}
+    checks |= {(mutant.name, False): mutant for mutant in chosen if mutant.deterministic}
+    lib = hunt.build("")
+    wrong = []
+    for mutant in checks.values():
+        rounds = 1 if mutant.deterministic else times
+        flaws = [found for found in (hunt.check(mutant, lib, planted=False) for _ in range(rounds))
+                 if found.killed is not False]
+        flavor = " in the fence flavor" if mutant.fence and not mutant.deterministic else ""
+        of = f" (for {mutant.name})" if mutant.deterministic else ""
+        print(f"{mutant.killed_by}{of}{flavor}: passed {rounds - len(flaws)} of {rounds} times"
+              f"{''.join(f'; {found.said}' for found in flaws[:3])}", flush=True)
+        if flaws:
+            wrong.append(mutant.killed_by)
+    return wrong
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Builds mutants and requires that a check kills each.")
+    parser.add_argument("names", metavar="MUTANT", nargs="*", help="these only (default: all)")
+    parser.add_argument("--work", type=Path, required=True, help="folder to build in")
+    parser.add_argument("--herd", default="herd7", help="what runs litmus tests (herd7)")
+    parser.add_argument("--quick", action="store_true", help="those only that are killed soonest")
+    parser.add_argument("--sound", type=int, metavar="N", help="run the checks on the sources as they are, N times")
+    parser.add_argument("--list", action="store_true", help="say what there is, and do nothing")
+    options = parser.parse_args()
+    known = mutants()
+    for name in options.names:
+        if name not in known:
+            parser.error(f"there is no mutant {name!r}; there are {', '.join(known)}")
+    chosen = [known[name] for name in options.names or known]
+    if options.quick:
+        chosen = [mutant for mutant in chosen if mutant.quick]
+    if options.list:
+        for mutant in chosen:
+            print(f"{mutant.name}: {mutant.what}; killed by {mutant.killed_by}")
+        return
+    where = Hunt(options.work, options.herd)
+    if options.sound:
+        wrong = prove_sound(where, chosen, options.sound)
+        sys.exit(f"checks that find fault with what has none: {', '.join(wrong)}" if wrong else None)
+    alive = hunt(where, chosen)
+    print(f"{len(chosen) - len(alive)} of {len(chosen)} mutants killed")
+    sys.exit(f"alive: {', '.join(alive)}" if alive else None)
+
+
+if __name__ == "__main__":
+    main()

@@ -29,6 +29,13 @@ class Mutant:
     """False: no x86 processor can show it."""
     fence: bool
     """True: it is in the fence flavor only, so that is what the check runs with."""
+    quick: bool
+    """True: one of those that are killed soonest, which is what a quick hunt is for."""
+
+    @property
+    def deterministic(self) -> bool:
+        """Does its check give the same answer each time?"""
+        return self.killed_by.startswith(("litmus", "model"))
 
 
 def mutants() -> dict[str, Mutant]:
@@ -42,6 +49,7 @@ def mutants() -> dict[str, Mutant]:
             tuple(Edit(**edit) for edit in row.get("edits") or [{key: row[key] for key in ("file", "old", "new")}]),
             row.get("x86", True),
             row.get("fence", False),
+            row.get("quick", False),
         )
         for name, row in table.items()
     }
