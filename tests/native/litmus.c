@@ -1,0 +1,181 @@
+/* Store buffering, for real: a reader stores and loads with the light barrier between, an updater with the heavy one.
+ *
+ * That neither sees the other's store must never happen. What else can happen must happen: the reader first (it does
+ * not see the updater's store, which sees the reader's), and the updater first. The control is the same without
+ * the heavy barrier, where real processors do show what must not be. */
+#include "check.h"
+
+#if !defined(_WIN32)
+#include <sched.h>
+#endif
+
+/* Of each outcome that must happen, at least. */
+#define ENOUGH 100
+/* Rounds in which the reader ran while the barrier did, where nothing but luck brings the two together. */
+#define ENOUGH_BOTH 20
+#define END UINT64_MAX
+
+enum side { HEAVY, FENCE, NOTHING };
+
+/* A word is its writer's round, so nothing is reset, and each store finds its line with the other processor. */
+static RCU_OWN_LINE uint64_t updaters;
+static RCU_OWN_LINE uint64_t readers;
+/* They begin rounds in turns, lest whoever waits always be late: each says which round it has begun. */
+static RCU_OWN_LINE uint64_t updater_began;
+static RCU_OWN_LINE uint64_t reader_began;
+/* The newest round that each is through with. */
+static RCU_OWN_LINE uint64_t updater_done;
+static RCU_OWN_LINE uint64_t reader_done;
+static RCU_OWN_LINE uint64_t reader_saw;
+/* Constant while they play. */
+static RCU_OWN_LINE enum side side;
+static uint64_t wide; /* the longest delay, in turns of spin() */
+
+/* Who begins is late by a random time, so that who comes first is open. The other is late by its way here, and
+ * where a barrier takes its time, by as much again. */
+static uint64_t delay(uint64_t *random, int begins)
+{
+    return begins || side == HEAVY ? random_next(random) % (wide + 1) : 0;
+}
+
+static void reader(void *unused)
+{
+    (void)unused;
+    uint64_t random = 88172645463325252u;
+    for (uint64_t round = 1;; round++) {
+        int begins = round % 2 == 0;
+        if (await_word(&updater_done, round - 1) == END)
+            return;
+        if (begins)
+            rcu_store_release(&reader_began, round);
+        else if (await_word(&updater_began, round) == END)
+            return;
+        spin(delay(&random, begins));
+        rcu_store_relaxed(&readers, round);
+        if (side == FENCE)
+            rcu_full_barrier();
+        else
+            rcu_compiler_barrier();
+        rcu_store_relaxed(&reader_saw, rcu_load_relaxed(&updaters));
+        rcu_store_release(&reader_done, round);
+    }
+}
+
+struct outcomes {
+    uint64_t rounds, neither, reader_first, updater_first, both;
+};
+
+static void play(struct outcomes *seen, uint64_t *random)
+{
+    uint64_t round = ++seen->rounds;
+    int begins = round % 2 != 0;
+    if (begins)
+        rcu_store_release(&updater_began, round);
+    else
+        await_word(&reader_began, round);
+    spin(delay(random, begins));
+    rcu_store_relaxed(&updaters, round);
+    if (side == NOTHING)
+        rcu_compiler_barrier();
+    else
+        updater_barrier(side == FENCE);
+    int updater_saw = rcu_load_relaxed(&readers) == round;
+    await_word(&reader_done, round);
+    int reader_did = rcu_load_relaxed(&reader_saw) == round;
+    seen->neither += !updater_saw && !reader_did;
+    seen->reader_first += updater_saw && !reader_did;
+    seen->updater_first += !updater_saw && reader_did;
+    seen->both += updater_saw && reader_did;
+    rcu_store_release(&updater_done, round);
+}
+
+static void begin(struct thread *thread, enum side tested, uint64_t longest)
+{
+    side = tested;
+    wide = longest;
+    updaters = readers = updater_began = reader_began = updater_done = reader_done = 0;
+    spawn(thread, reader, NULL);
+}
+
+static void end(struct thread *thread, const struct outcomes *seen)
+{
+    rcu_store_release(&updater_began, END);
+    rcu_store_release(&updater_done, END);
+    join(thread);
+    CHECK_EQUAL(seen->neither + seen->reader_first + seen->updater_first + seen->both, seen->rounds);
+}
+
+static uint64_t turns_of_spin(uint64_t ns)
+{
+    const uint64_t many = 100000;
+    uint64_t began = rcu_clock();
+    spin(many);
+    return ns * many / (rcu_clock() - began + 1) + 1;
+}
+
+void test_litmus(int fence)
+{
+    struct thread thread;
+    struct outcomes seen = {0, 0, 0, 0, 0};
+    uint64_t random = 2463534242u, began = rcu_clock();
+    for (int i = 0; i < 100; i++)
+        updater_barrier(fence);
+    /* The barrier and the way of a line between processors. */
+    uint64_t longest = turns_of_spin((rcu_clock() - began) / 100 + 500);
+    begin(&thread, fence ? FENCE : HEAVY, longest);
+    began = rcu_clock();
+    while (seen.rounds < rounds || seen.reader_first < ENOUGH || seen.updater_first < ENOUGH ||
+           (!fence && seen.both < ENOUGH_BOTH)) {
+        play(&seen, &random);
+        ENSURE_EQUAL(seen.neither, 0);
+        ENSURE_PATIENCE(began);
+    }
+    end(&thread, &seen);
+    CHECK(seen.rounds >= rounds && seen.reader_first >= ENOUGH && seen.updater_first >= ENOUGH);
+    printf("store buffering (%s): %" PRIu64 " rounds, reader first %" PRIu64 ", updater first %" PRIu64
+           ", both %" PRIu64 ", neither %" PRIu64 "\n",
+           fence ? RCU_FENCE_FLAVOR : RCU_HEAVY_FLAVOR, seen.rounds, seen.reader_first, seen.updater_first, seen.both,
+           seen.neither);
+}
+
+static unsigned processors(void)
+{
+#if defined(_WIN32)
+    DWORD_PTR mine = 0, all = 0;
+    unsigned count = 0;
+    CHECK(GetProcessAffinityMask(GetCurrentProcess(), &mine, &all));
+    for (; mine != 0; mine &= mine - 1)
+        count++;
+    return count;
+#elif defined(__linux__)
+    cpu_set_t mine;
+    CHECK_EQUAL(sched_getaffinity(0, sizeof mine, &mine), 0);
+    return (unsigned)CPU_COUNT(&mine);
+#else
+    return (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+#endif
+}
+
+/* What store buffers do is certain of x86 only, and takes two processors; nobody runs an x86 program emulated here.
+ * Elsewhere it is told and not required. */
+void test_control(void)
+{
+#if defined(__x86_64__) || defined(_M_X64)
+    int required = processors() > 1;
+#else
+    int required = 0;
+#endif
+    struct thread thread;
+    struct outcomes seen = {0, 0, 0, 0, 0};
+    uint64_t random = 2463534242u, began = rcu_clock();
+    begin(&thread, NOTHING, turns_of_spin(1000));
+    while (seen.rounds < rounds || (required && seen.neither == 0)) {
+        play(&seen, &random);
+        ENSURE_PATIENCE(began);
+    }
+    end(&thread, &seen);
+    if (required)
+        CHECK(seen.neither > 0);
+    printf("store buffering (no barrier): %" PRIu64 " rounds, neither %" PRIu64 "%s\n", seen.rounds, seen.neither,
+           required ? "" : ", which is not required here");
+}
