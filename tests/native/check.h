@@ -38,11 +38,13 @@ static inline void check_equal(uint64_t got, uint64_t expected, const char *what
 #define CHECK_EQUAL(got, expected) check_equal((uint64_t)(got), (uint64_t)(expected), #got, __FILE__, __LINE__)
 #define CHECK(condition) check_equal((condition) ? 1 : 0, 1, #condition, __FILE__, __LINE__)
 /* For loops that run often: counts nothing, so that it orders nothing. */
-#define ENSURE_EQUAL(got, expected)            \
-    do {                                       \
-        if (RCU_UNLIKELY((got) != (expected))) \
-            CHECK_EQUAL(got, expected);        \
-    } while (0)
+static inline void ensure_equal(uint64_t got, uint64_t expected, const char *what, const char *file, int line)
+{
+    if (RCU_UNLIKELY(got != expected))
+        check_equal(got, expected, what, file, line);
+}
+
+#define ENSURE_EQUAL(got, expected) ensure_equal((uint64_t)(got), (uint64_t)(expected), #got, __FILE__, __LINE__)
 
 /* The end of a hang; no measure of anything. Counts nothing, as it is asked in loops. */
 #define PATIENCE (UINT64_C(300) * RCU_NS_PER_SECOND)

@@ -136,7 +136,7 @@ void test_sections(void)
 static struct object *new_object(void)
 {
     struct object *object = (struct object *)malloc(sizeof *object);
-    CHECK(object != NULL);
+    ENSURE_EQUAL(object != NULL, 1);
     allocated++;
     for (size_t i = 0; i < WORDS; i++)
         object->words[i] = allocated;

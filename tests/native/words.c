@@ -41,7 +41,7 @@ static void add_many(void *rank)
         if (rcu_exchange(&token, 0) != 0) {
             turns++;
             turn_of_each[(size_t)(uintptr_t)rank]++;
-            CHECK_EQUAL(rcu_exchange(&token, 1), 0);
+            ENSURE_EQUAL(rcu_exchange(&token, 1), 0);
         }
     }
 }
