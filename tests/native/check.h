@@ -143,7 +143,6 @@ void test_thread_ends(void);
 void test_forks(void);
 void test_sections(void);
 void test_litmus(int fence);
-void test_control(void);
 void test_readers(int fence);
 
 #endif

@@ -80,7 +80,6 @@ int main(void)
     test_forks();
     test_sections();
     test_litmus(fence);
-    test_control();
     if (!fence)
         test_readers(0);
     test_readers(1);

@@ -30,11 +30,17 @@ void test_layout(void)
 static RCU_OWN_LINE uint64_t total, token, turns;
 static RCU_OWN_LINE uint64_t gate; /* 1: all threads are there */
 static uint64_t turn_of_each[THREADS];
+/* What is exchanged is neither lost nor doubled: all that is put in comes out, but for the last. */
+static RCU_OWN_LINE uint64_t cell;
+static uint64_t put, got;
 
 static void add_many(void *rank)
 {
+    uint64_t mine_put = 0, mine_got = 0;
     await_word(&gate, 1);
-    for (uint64_t i = 0; i < rounds; i++) {
+    for (uint64_t i = 1; i <= rounds; i++) {
+        mine_put += i;
+        mine_got += rcu_exchange(&cell, i);
         rcu_fetch_add(&total, 3);
         rcu_fetch_sub(&total, 1);
         /* One token: whoever exchanges it for 0 has it alone, and orders its plain accesses by it. */
@@ -44,6 +50,8 @@ static void add_many(void *rank)
             ENSURE_EQUAL(rcu_exchange(&token, 1), 0);
         }
     }
+    rcu_fetch_add(&put, mine_put);
+    rcu_fetch_add(&got, mine_got);
 }
 
 /* Message passing: what was written before a release is seen after an acquire. */
@@ -104,6 +112,8 @@ void test_atomics(void)
         join(&threads[i]);
     CHECK_EQUAL(total, 2 * THREADS * rounds);
     CHECK_EQUAL(token, 1);
+    CHECK_EQUAL(put, THREADS * (rounds * (rounds + 1) / 2));
+    CHECK_EQUAL(got + cell, put);
     uint64_t sum = 0;
     for (size_t i = 0; i < THREADS; i++)
         sum += turn_of_each[i];
