@@ -1,11 +1,13 @@
 """The flavor of the barriers: chosen once, at import, from what the system grants."""
 
+import errno
 import platform
 import sys
 
 import pytest
 
 import rcu
+import seccomp
 from threads import HELD
 
 WORKS = (
@@ -23,26 +25,14 @@ print(rcu.flavor)
 """
 )
 
-# A filter that answers membarrier, and nothing else, with an error number.
-FILTER = """
-import ctypes, struct
-SYS_MEMBARRIER = {number}
-PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
-RET_ERRNO, RET_ALLOW = 0x00050000, 0x7FFF0000
-LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
-steps = [
-    (LOAD, 0, 0, 0),
-    (JUMP_IF_EQUAL, 0, 1, SYS_MEMBARRIER),
-    (RETURN, 0, 0, RET_ERRNO | {errno}),
-    (RETURN, 0, 0, RET_ALLOW),
-]
-code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
-program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
-libc = ctypes.CDLL(None, use_errno=True)
-assert libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-assert libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0) == 0, ctypes.get_errno()
+needs_seccomp = pytest.mark.skipif(seccomp.MISSING, reason="seccomp is Linux's")
+
+# Does one command of membarrier's work? Without the package, which is not imported yet.
+WORKED = """
+NR, REGISTRATION, BARRIER = {number}, 16, 8
+print("registered" if libc.syscall(NR, REGISTRATION, 0, 0) == 0 else "refused", ctypes.get_errno())
+print("fenced" if libc.syscall(NR, BARRIER, 0, 0) == 0 else "refused", ctypes.get_errno())
 """
-NUMBERS = {"x86_64": 324, "aarch64": 283, "riscv64": 283}
 
 
 def test_the_flavor_is_one_of_three():
@@ -64,21 +54,28 @@ def test_an_unknown_flavor_is_an_error(script):
     assert "ImportError: RCU_FLAVOR='bakery'" in done.stderr
 
 
-@pytest.mark.skipif(
-    platform.machine() not in NUMBERS or not sys.platform.startswith("linux"), reason="seccomp is Linux's"
+@needs_seccomp
+@pytest.mark.parametrize("refusal", [errno.EPERM, errno.ENOSYS], ids=["EPERM", "ENOSYS"])
+@pytest.mark.parametrize(
+    "command", [seccomp.EVERY, seccomp.REGISTRATION, seccomp.BARRIER], ids=["every", "registration", "barrier"]
 )
-@pytest.mark.parametrize("errno", [1, 38], ids=["EPERM", "ENOSYS"])
-def test_a_refused_membarrier_falls_back_to_fences(script, errno):
-    code = FILTER.format(number=NUMBERS[platform.machine()], errno=errno)
-    assert script(code + WORKS, RCU_FLAVOR="") == "fence\n"
+class TestRefused:
+    def test_the_filter_refuses_what_it_should(self, script, refusal, command):
+        """Or the test below would show nothing."""
+        worked = WORKED.format(number=seccomp.NUMBERS[platform.machine()])
+        registration, barrier = script(seccomp.refuse_membarrier(refusal, command) + worked).splitlines()
+        assert registration == ("registered 0" if command == seccomp.BARRIER else f"refused {refusal}")
+        # Who has not registered is refused by the kernel itself.
+        assert barrier == f"refused {errno.EPERM if command == seccomp.REGISTRATION else refusal}"
+
+    def test_a_refused_membarrier_falls_back_to_fences(self, script, refusal, command):
+        assert script(seccomp.refuse_membarrier(refusal, command) + WORKS, RCU_FLAVOR="") == "fence\n"
 
 
-@pytest.mark.skipif(
-    platform.machine() not in NUMBERS or not sys.platform.startswith("linux"), reason="seccomp is Linux's"
-)
+@needs_seccomp
 def test_a_membarrier_refused_later_stops_the_process_with_words(script):
     """Readers do not fence any more, so there is no going on; better an end than a use after free."""
-    code = FILTER.format(number=NUMBERS[platform.machine()], errno=1)
+    code = seccomp.refuse_membarrier(errno.EPERM)
     done = script("import rcu\n" + code + WORKS, check=False, RCU_FLAVOR="")
     assert done.returncode == -6
     assert "rcu: the membarrier barrier is refused (error 1)" in done.stderr

@@ -6,9 +6,10 @@
  * call and return. So for each reader either the fence came after its announcement, and the updater sees the
  * reader; or it came before, and then the reader's later loads see what the updater had published.
  *
- * Where the system has no such call, or refuses it (a kernel without membarrier, a seccomp filter), the process
- * takes the FENCE flavor, once, at import: every slot is sent through the slow halves of enter and exit, which
- * fence by themselves, and the updater's side is one full fence. See slot.h for how a slot is sent there.
+ * Where the system has no such call, or refuses it (a kernel without membarrier, a seccomp filter), or has no more
+ * than its name (Wine), the process takes the FENCE flavor, once, at import: every slot is sent through the slow
+ * halves of enter and exit, which fence by themselves, and the updater's side is one full fence. See slot.h for how
+ * a slot is sent there.
  *
  * Labels stand at both ends of each pair. "->" reads "is ordered before".
  *

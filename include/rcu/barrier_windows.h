@@ -11,9 +11,12 @@
 
 #define RCU_HEAVY_FLAVOR "flush-process-write-buffers"
 
+/* Wine is told apart because its FlushProcessWriteBuffers cannot be relied on: it is a stub that returns at once in
+ * what distributions carry (8.0, 10.0), and later ones do not say so when the kernel refuses them membarrier. */
 static inline int rcu_heavy_prepare(void)
 {
-    return 0;
+    HMODULE system = GetModuleHandleA("ntdll.dll");
+    return system && GetProcAddress(system, "wine_get_version") ? ERROR_CALL_NOT_IMPLEMENTED : 0;
 }
 
 static inline int rcu_heavy_barrier(void)
