@@ -32,7 +32,8 @@ log=$cache/log/packages.log
 lock packages
 install() {
     # shellcheck disable=SC2086  # a list
-    DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $packages
+    DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+        install --no-install-recommends $packages
 }
 install >>"$log" 2>&1 || {
     # The lists may be old, or not be there at all. A third party's that fails does no harm here.
