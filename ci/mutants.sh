@@ -6,10 +6,10 @@
 . "$(dirname "$0")/common.sh"
 
 python=$(sh "$root/ci/build.sh")
-herd=$(sh "$root/ci/herd.sh")
+herd7=$(sh "$root/ci/herd7.sh")
 work=$(mktemp -d "$cache/mutants.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 cd "$root"
-"$python" tests/mutants/hunt.py --work "$work" --herd "$herd" "$@"
+"$python" tests/mutants/hunt.py --work "$work" --herd "$herd7" "$@"

@@ -98,26 +98,12 @@ class Hunt:
 
 
 def weakenings(mutant: Mutant) -> list[str]:
-    """The weakened litmus tests that change the code as the mutant does, and that some model then allows."""
+    """The weakened litmus tests that make the mutant's very change, and that some model then shows."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from litmus.source import tests
+    from litmus.code import killed_by
 
-    (name,) = {edit.file for edit in mutant.edits}
-    before = after = (ROOT / name).read_text()
-    for edit in mutant.edits:
-        after = apply(edit, after)
-    return [
-        str(variant)
-        for test in tests()
-        for variant in test.variants
-        if variant.name and variant.allowed and any(_same(edit.apply(before), after) for edit in variant.edits
-                                                    if edit.file == name)
-    ]
-
-
-def _same(one: str, other: str) -> bool:
-    """Do two sources differ in nothing but room?"""
-    return one.split() == other.split()
+    (edit,) = mutant.edits
+    return [str(variant) for variant in killed_by(edit.file, edit.old, edit.new)]
 
 
 def _run(command: list[str], environment: dict[str, str], judge) -> Found:
