@@ -23,8 +23,8 @@
 #define COMPLETED 0
 #define TIME_IS_UP 1
 
-byte gp_seq = FIRST + STEP * PERIODS_BEFORE;
-byte gp_done = FIRST + STEP * PERIODS_BEFORE;
+byte gp_seq = FIRST + STEP * LONG_IDLE;
+byte gp_done = FIRST + STEP * LONG_IDLE;
 byte unready;
 bool registry, lock, doze_lock;
 byte phase = DONE;
@@ -69,7 +69,7 @@ inline rcu_exit()
 inline enter_slow()
 {
     atomic {
-        mine = (MUTANT == STALE_NUMBER -> FIRST : gp_seq) | BUSY;
+        mine = (MUTANT == STALE_NUMBER || MUTANT == STALE_LOOK -> FIRST : gp_seq) | BUSY;
         store(SEQ(slot), mine)
     };
     if
@@ -275,7 +275,7 @@ inline poll(may_interrupt)
                 drive(may_interrupt);
                 led = false;
                 if
-                :: phase != DONE -> break
+                :: phase != DONE && MUTANT != POLL_SPINS -> break
                 :: else
                 fi
             :: else -> break
@@ -309,7 +309,12 @@ inline wait()
             has_led = true;
             drive(true);
             if
-            :: phase == WAITING -> doze(); settle()
+            :: phase == WAITING ->
+                doze();
+                if
+                :: MUTANT == STALE_LOOK -> phase = STARTED
+                :: else -> settle()
+                fi
             :: else
             fi;
             atomic { assert(leader == me); led = false }

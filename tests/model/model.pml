@@ -2,7 +2,7 @@
  *
  * ci/model.sh runs it, in the configurations listed there: how many there are of each, and what they do. */
 
-#include "names.pml"
+#include "settings.pml"
 #include "machine.pml"
 #include "engine.pml"
 
@@ -28,6 +28,8 @@ inline use()
     atomic { assert(object >= freed[whose]); object = 0; whose = 0 }
 }
 
+byte finished; /* updaters */
+
 proctype reader(byte me)
 {
     byte slot, mine, object, whose, where, what;
@@ -51,9 +53,7 @@ attached:
     :: on_thread_exit(); break
     :: rcu_enter(); dereference(); use(); on_thread_exit(); break
 #endif
-#if !FOREVER
     :: break
-#endif
     od
 }
 
@@ -106,8 +106,14 @@ proctype updater(byte me; byte id)
         free()
     od;
 gives_up:
-    skip
+    finished++
 }
+
+#if LIVENESS
+/* Every caller of wait is served, though readers go on for ever: under weak fairness, which lets nobody stand still for
+ * ever who can go on, but promises no mutex to who waits for it; so readers attach and detach elsewhere. */
+ltl served { <> (finished == UPDATERS) }
+#endif
 
 init
 {
@@ -118,7 +124,7 @@ init
         for (i : 0 .. SLOTS - 1) {
             listed[i] = true;
             memory[PARKED(i)] = FENCE_FLAVOR;
-            memory[SEQ(i)] = ((i == 0 || !PERIODS_BEFORE) && !QUIESCED_FIRST -> FIRST : QUIESCED)
+            memory[SEQ(i)] = FIRST
         };
 #endif
         for (i : 0 .. READERS - 1) { run reader(i) };
