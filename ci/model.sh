@@ -33,17 +33,17 @@ options() { awk -v name="$1" '$1 == "model" && $2 == name { for (i = 3; i <= NF;
 
 # verdict FILE: what pan's output comes to. A search that was cut off has shown nothing but what it found.
 verdict() {
-    if grep -q 'assertion violated (object>=freed' "$1"; then
+    if grep -q '^pan:.*assertion violated (object>=freed' "$1"; then
         echo 'read after free'
-    elif grep -q 'assertion violated (\([0-9]*\)!=\1)' "$1" || grep -q 'assertion violated ((\([0-9]*\)!=\1)' "$1"; then
+    elif grep -q '^pan:.*assertion violated (\((*\)\([0-9]*\)!=\2)' "$1"; then
         echo 'reached'
-    elif grep -q 'assertion violated' "$1"; then
+    elif grep -q '^pan:.*assertion violated' "$1"; then
         echo 'broken invariant'
-    elif grep -q 'invalid end state' "$1"; then
+    elif grep -q '^pan:.*invalid end state' "$1"; then
         echo 'lost wake-up'
-    elif grep -q 'acceptance cycle' "$1"; then
+    elif grep -q '^pan:.*acceptance cycle' "$1"; then
         echo 'starvation'
-    elif grep -q 'depth too small\|out of memory\|MEMLIM\|hashtable full' "$1"; then
+    elif grep -q 'depth too small\|out of memory\|MEMLIM bound\|hashtable full' "$1"; then
         echo 'truncated'
     elif grep -q 'errors: 0$' "$1"; then
         echo 'holds'
@@ -63,8 +63,8 @@ explore() {
         mutant,lost\ wake-up) defines="$defines -DMUTANT=$3" search="$search -A" ;;
         mutant,*) defines="$defines -DMUTANT=$3" ;;
     esac
-    optimize=-O1
-    if [ "$1" = model ]; then optimize=-O2; fi
+    optimize=-O0
+    if [ "$1" = model ]; then optimize=-O1; fi
     # shellcheck disable=SC2086  # lists
     spin -a $defines ../whole.pml >said 2>&1 &&
         gcc $optimize -w $compile -DCOLLAPSE -DMEMLIM=6000 -o pan pan.c >>said 2>&1 || return
