@@ -21,7 +21,7 @@ mkdir -p "$work"
 log=$cache/log/model.log
 : >"$log"
 # One file, so that each line has a number of its own: Spin confuses the names of several.
-for part in settings machine engine model; do
+for part in settings machine engine slots model; do
     sed '/^#include/d' "$root/tests/model/$part.pml"
 done >"$work/whole.pml"
 awk -v kinds="^($kinds)\$" -v names=" $* " '

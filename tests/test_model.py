@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "tests" / "model"
-ENGINE = (MODEL / "engine.pml").read_text()
+ENGINE = (MODEL / "engine.pml").read_text() + (MODEL / "slots.pml").read_text()
 SETTINGS = (MODEL / "settings.pml").read_text()
 
 NOT_MODELLED = {

@@ -86,13 +86,21 @@ byte sleeps[UPDATERS];
     :: else -> break \
     od
 
-/* Returns when signalled or when time is up, if ever. */
+/* Returns when signalled; or when time is up, or early, if ever. */
 inline cond_wait(condition, mutex)
 {
     atomic { DRAINED -> sleeps[id] = condition; mutex = false };
     if
     :: atomic { sleeps[id] == NOWHERE && !mutex -> mutex = true }
-    :: atomic { sleeps[id] != NOWHERE && naps > 0 -> naps--; late = true; sleeps[id] = NOWHERE };
+    :: atomic {
+            sleeps[id] != NOWHERE && naps > 0 ->
+            naps--;
+            sleeps[id] = NOWHERE;
+            if
+            :: late = true
+            :: late = false
+            fi
+        };
         mutex_lock(mutex)
     fi
 }

@@ -5,6 +5,7 @@
 #include "settings.pml"
 #include "machine.pml"
 #include "engine.pml"
+#include "slots.pml"
 
 /* A section sees one object, of whichever updater, and uses it last thing before it ends. */
 inline dereference()
