@@ -54,7 +54,7 @@ verdict() {
 
 # explore KIND MODEL WHAT EXPECTED, in the folder of that run.
 explore() {
-    defines=$(options "$2")
+    defines=$(options "$2" | paste -s -d ' ' -)
     compile=-DSAFETY search=
     case $defines in *LIVENESS=1*) compile=-DNFAIR=3 search='-a -f' ;; esac
     case $1,$4 in
@@ -73,6 +73,8 @@ explore() {
     if [ "$1" = model ]; then ./pan -d >states 2>/dev/null || :; fi
 }
 
+print_row() { printf '%-8s %-25s %-16s %-16s %9s %7s\n' "$@"; }
+
 # Takes what no other worker has taken. Each run leaves its row.
 worker() {
     number=0
@@ -89,14 +91,12 @@ worker() {
         : >found
         explore "$kind" "$model" "$what" "$expected"
         rm -f pan pan.*
-        awk -v model="$model" -v asks="$asks" -v expected="$expected" -v seen="$(verdict found)" '
-            / states, stored/ { states = $1 }
-            /pan: elapsed time/ { seconds = $4 }
-            END { printf "%-10s %-28s %-17s %-17s %10d %8.1f\n", model, asks, expected, seen, states, seconds }' found >row
-        if [ "$expected" != "$(verdict found)" ]; then
-            printf 'spin -t -p -g -k %s %s %s\n' "$work/$number/whole.pml.trail" "$(options "$model" | paste -s -d ' ' -)" \
-                "$work/whole.pml" >differs
-        fi
+        seen=$(verdict found)
+        states=$(awk '/ states, stored/ { printf "%d", $1 }' found)
+        seconds=$(awk '/^pan: elapsed time/ { print $4 }' found)
+        print_row "$model" "$asks" "$expected" "$seen" "${states:--}" "${seconds:--}" >row
+        # shellcheck disable=SC2086  # a list
+        [ "$expected" = "$seen" ] || echo spin -t -p -g -k "$PWD/whole.pml.trail" $defines "$work/whole.pml" >differs
     done <"$work/todo"
 }
 
@@ -129,7 +129,7 @@ say "runs $(wc -l <"$work/todo") explorations (in $work)"
 for _ in $(seq "$((jobs < 4 ? jobs : 4))"); do worker & done
 wait
 
-printf '%-10s %-28s %-17s %-17s %10s %8s\n' model 'what it asks' expected seen states seconds
+print_row model 'what it asks' expected seen states seconds
 for number in $(seq "$(wc -l <"$work/todo")"); do cat "$work/$number/row"; done
 differences=0
 for differs in "$work"/*/differs; do
