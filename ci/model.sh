@@ -101,24 +101,30 @@ worker() {
 }
 
 # Lines of the model that no exploration has come to: what is asked there is not asked at all. Those that only a
-# mutant can come to name it.
+# mutant can come to name it. Pan lists what it missed, state by state, and, with -d, what there is; a step that it has
+# joined to another is on the first list only, where it was missed.
 unreached() {
     for found in "$work"/*/states; do
         awk '
             FNR == 1 { file++ }
             file == 1 && /^unreached in/ { process = $NF }
-            file == 1 && match($0, /:[0-9]+, state [0-9]+/) {
+            file == 1 && process != "served" && !/"-end-"/ && match($0, /:[0-9]+, state [0-9]+/) {
                 split(substr($0, RSTART + 1, RLENGTH - 1), part, ", state ")
-                missed[process, part[2]] = 1
+                missed[process, part[2]] = missed_line[part[1]] = 1
+                print part[1], "missed"
             }
             file == 2 && /^(proctype|init|claim)/ { process = $NF }
-            file == 2 && /^\tstate/ {
+            file == 2 && /^\tstate/ && !((process, $2) in missed) {
                 line = $0
                 sub(/.*\.pml:/, "", line)
-                print line + 0, (process, $2) in missed ? "missed" : "reached"
-            }' "${found%states}found" "$found"
-    done | sort -u | awk '$2 == "missed" { missed[$1] = 1 } $2 == "reached" { reached[$1] = 1 }
-        END { for (line in missed) if (!(line in reached)) print line }' | sort -n |
+                print line + 0, "reached"
+            }
+            END { for (line in missed_line) print line, FILENAME }' "${found%states}found" "$found"
+    done | sort -u | awk '
+        $2 == "missed" { missed[$1] = 1; next }
+        $2 == "reached" { reached[$1] = 1; next }
+        { times[$1]++; if (!files[$2]++) explorations++ }
+        END { for (line in missed) if (!(line in reached) && times[line] == explorations) print line }' | sort -n |
         while read -r line; do
             sed -n "${line}p" "$work/whole.pml" | grep -v MUTANT || :
         done
