@@ -1,4 +1,4 @@
-/* The grace-period engine, function by function, as in rcu/_grace.pyx, rcu/_slots.pyx and include/rcu/read.h.
+/* The grace-period engine, function by function, as in rcu/_grace.pyx and include/rcu/read.h; slots.pml has the rest.
  *
  * What is an argument or a local variable there is here a variable of the process: me, the thread; slot, its slot;
  * mine, what it stored last in that slot's seq; id, the updater; need, its period; late, whether its time is up. A
@@ -324,9 +324,13 @@ inline heavy_barrier()
     if
     :: FENCE_FLAVOR || MUTANT == NO_HEAVY
     :: else ->
-        interrupted(0);
-#if READERS > 1
-        interrupted(1)
+#if READERS == 1
+        interrupted(0)
+#else
+        if
+        :: true -> interrupted(0); interrupted(1)
+        :: true -> interrupted(1); interrupted(0)
+        fi
 #endif
     fi
 }
