@@ -1,0 +1,100 @@
+/* A configuration is a choice of these, by -D. See runs.txt. */
+
+#ifndef READERS
+#define READERS 1 /* at most 2 */
+#endif
+#ifndef UPDATERS
+#define UPDATERS 1 /* at most 3 */
+#endif
+#ifndef SLOTS
+#define SLOTS READERS /* fewer than readers: they take turns, on recycled slots */
+#endif
+#ifndef UPDATES
+#define UPDATES 1 /* of each updater: publish, wait, free */
+#endif
+#ifndef DEPTH
+#define DEPTH 3 /* stores that a thread's queue holds */
+#endif
+#ifndef QUIESCE
+#define QUIESCE 1 /* readers quiesce */
+#endif
+#ifndef CHURN
+#define CHURN 0 /* readers detach and attach again */
+#endif
+#ifndef ENDS
+#define ENDS 0 /* readers' threads end, also in a section */
+#endif
+#ifndef NAPS
+#define NAPS 0 /* time-outs of each updater; its wait goes on after one */
+#endif
+#ifndef GIVES_UP
+#define GIVES_UP 0 /* or it gives up */
+#endif
+#ifndef POLLS
+#define POLLS 0 /* of each updater, before it waits */
+#endif
+#ifndef FENCE_FLAVOR
+#define FENCE_FLAVOR 0 /* 1: the fence flavor */
+#endif
+#ifndef LONG_IDLE
+#define LONG_IDLE 0 /* 1: the readers have been idle for a period: the next one parks them */
+#endif
+#ifndef LIVENESS
+#define LIVENESS 0 /* 1: ask for no starvation, not for no deadlock */
+#endif
+
+/* -DMUTANT=... plants a fault. Those of the acquires, of the releases and of [D] (an addition on x86, which is a fence
+ * there) cannot be seen on this machine: the litmus tests show them. */
+#ifndef MUTANT
+#define MUTANT 0
+#endif
+
+/* Each other full fence of the table, left out. [E] of the fence flavor comes after a lock is left, which is one. */
+#define WITHOUT_C 1
+#define WITHOUT_E 2
+#define WITHOUT_F 3
+#define WITHOUT_K 4
+#define WITHOUT_P 5
+#define WITHOUT_Q 6
+#define WITHOUT_X 7
+
+#define NO_HEAVY 10 /* no heavy barrier */
+#define NO_SECOND_LOOK 11 /* after awaited is set, nobody looks whether the reader is ready by now */
+#define WAKE_FIRST 12 /* rejoin says so before it has */
+#define NEED_TOO_SMALL 13 /* a caller is content with the period under way */
+#define NO_HAND_ON 14 /* who leaves the lead looks for no successor */
+#define HALF_HAND_ON 15 /* or only among those who need the period under way */
+#define NO_RESET 16 /* a recycled slot stays as it was */
+#define NO_WAKE_AT_DETACH 17 /* a thread that ends in a section wakes nobody */
+#define PARKED_LATE 18 /* parked is set after the heavy barrier */
+#define PARKED_FIRST 19 /* parked is loaded before seq */
+#define IDLE_BEFORE 20 /* who was idle before the heavy barrier is not looked at again */
+#define NO_DOZE_LOCK 21 /* the last reader signals without the doze lock */
+#define NO_DOZE_LOOK 22 /* the leader sleeps without a look at the count */
+#define TORN_TAKE 23 /* awaited is taken by a load and a store */
+#define SIGNAL_ONE 24 /* the end of a period wakes one follower */
+#define POLL_SPINS 25 /* a poll goes on until its period is over */
+#define STALE_LOOK 26 /* a section begins with an old number, and the leader looks anew when it is woken */
+
+/* These do no harm; the model says so, too. */
+#define STALE_NUMBER 27 /* only the former: sections may be waited for in vain, once */
+#define SILENT_QUIESCE 28 /* quiesce neither fences nor wakes: the exit before it has */
+
+/* -DPROBE=... asks for a situation, which is then reported as a violated assertion. */
+#ifndef PROBE
+#define PROBE 0
+#endif
+
+#define DOZES 1 /* a leader sleeps */
+#define FOLLOWS 2 /* an updater sleeps until another's period is over */
+#define SERVED 3 /* and is served without having led */
+#define PARKS 4 /* a leader parks a slot */
+#define SKIPS 5 /* a period needs no barrier because of a parked slot */
+#define RESUMES 6 /* a leader's time is up, and another updater goes on with its period */
+#define LEFT_FOLLOWERS 7 /* and when it leaves, others are asleep */
+#define RECYCLED 8 /* a slot changes hands while a period waits for readers */
+#define ENTERS_AWAITED 9 /* a section joins the newer period as it begins */
+#define ENDS_AWAITED 10 /* a thread ends in a section that is waited for */
+
+#define REACHED(situation) assert(PROBE != situation)
+#define REACHED_IF(situation, condition) assert(PROBE != situation || !(condition))
