@@ -1,0 +1,150 @@
+"""Runs litmus tests through herd7, and tells what it has seen."""
+
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .machines import MACHINES
+from .models import MODELS, c11, instances
+
+CATS = {"c11": "rc11.cat", "riscv": "riscv.cat", "x86": "x86tso-mixed.cat"}  # for the rest aarch64.cat
+
+# What herd7 may say of a test beside its outcome. It takes all processors to share one inner shareable domain.
+KNOWN = {"Assuming-common-inner-shareable-domain"}
+
+# One process of herd7 reads so many tests: its start takes longer than most of them.
+BATCH = 40
+
+
+class HerdFailed(Exception):
+    """herd7 did not answer as it should."""
+
+
+@dataclass
+class Answer:
+    """What herd7 said of one file."""
+
+    observation: str = ""
+    flags: set = field(default_factory=set)
+    states: list = field(default_factory=list)
+
+    @property
+    def race(self):
+        return "*undef*" in self.flags
+
+
+@dataclass
+class Result:
+    """A variant on a model, at all places of its heavy barrier together."""
+
+    variant: object
+    model: str
+    seen: str
+    complaints: list
+
+    @property
+    def expected(self):
+        return "Sometimes" if self.model in self.variant.sometimes else "Never"
+
+    @property
+    def good(self):
+        return self.seen.split()[0] == self.expected and not self.complaints
+
+
+def translate(instance, model):
+    return c11(instance) if model == "c11" else MACHINES[model].translate(instance)
+
+
+def command(herd, model, files):
+    return [*herd, "-model", CATS.get(model, "aarch64.cat"), *map(str, files)]
+
+
+def ask(herd, model, files):
+    """name: Answer"""
+    done = subprocess.run(command(herd, model, files), capture_output=True, text=True, check=False)
+    if done.stderr.strip() or done.returncode != 0:
+        raise HerdFailed(f"herd7 on {model} (exit code {done.returncode}): {done.stderr.strip()[:2000]}")
+    answers = {}
+    for text in re.split(r"^(?=Test )", done.stdout, flags=re.M)[1:]:
+        name = text.split()[1]
+        answer = answers[name] = Answer()
+        found = re.search(rf"^Observation {re.escape(name)} (\w+) ", text, re.M)
+        answer.observation = found[1] if found else "nothing"
+        answer.flags = set(re.findall(r"^Flag (\S+)", text, re.M))
+        answer.states = [
+            dict(re.findall(r"(?:\[?)([\w:]+)\]?=([^;]*);", line))
+            for line in text.split("\nWitnesses")[0].splitlines()
+            if line.endswith(";")
+        ]
+    missing = {path.stem for path in files} - answers.keys()
+    if missing:
+        raise HerdFailed(f"herd7 on {model} says nothing of {', '.join(sorted(missing))}")
+    return answers
+
+
+def wanted(instance, model):
+    """What a state must hold for the test to say anything: its `reach`, and that the heavy barriers took place."""
+    reach = dict(one.split("=") for one in instance.variant.test.reach.split(" /\\ "))
+    done = {f"{thread}:{name}": str(value) for (thread, name), value in instance.done.items()}
+    return reach, done
+
+
+def judge(variant, model, made, answers):
+    """The one row for all places."""
+    complaints = []
+    outcomes = set()
+    reached = False
+    for one, names in made:
+        answer = answers[one.name]
+        outcomes.add("race" if answer.race and answer.observation == "Never" else answer.observation)
+        strange = answer.flags - KNOWN - ({"*undef*"} if model == "c11" else set())
+        if strange:
+            complaints.append(f"{one.name}: herd7 flags {', '.join(sorted(strange))}")
+        if answer.observation not in ("Never", "Sometimes", "Always"):
+            complaints.append(f"{one.name}: herd7 observes {answer.observation}")
+        reach, done = ({names[key]: value for key, value in part.items()} for part in wanted(one, model))
+        if not any(done.items() <= state.items() for state in answer.states):
+            complaints.append(f"{one.name}: the heavy barrier never takes place")
+        reached |= any((reach | done).items() <= state.items() for state in answer.states)
+    if not reached and not variant.name:
+        complaints.append(f"{variant}: nothing reaches ({variant.test.reach}), so the test proves nothing")
+    if outcomes & {"Sometimes", "Always"}:
+        seen = "Sometimes"
+    else:
+        seen = "Sometimes (race)" if "race" in outcomes else "Never"
+    return Result(variant, model, seen, complaints)
+
+
+def names_in(text, instance, model):
+    """How the registers of `reach` are called in a translation."""
+    shown = re.search(r"^locations \[(.*)\]$", text, re.M)[1].split(";")
+    reach, done = wanted(instance, model)
+    places = [key for key in reach if ":" in key] + list(done) + [key for key in reach if ":" not in key]
+    return dict(zip(places, (one.strip() for one in shown), strict=False))
+
+
+def run(variants, herd, folder, jobs=2, models=MODELS):
+    """Yields a Result for each variant and model."""
+    work = []
+    todo = {}
+    for model in models:
+        files = []
+        (Path(folder) / model).mkdir(parents=True, exist_ok=True)
+        for variant in variants:
+            todo[variant, model] = made = []
+            for one in instances(variant):
+                text = translate(one, model)
+                path = Path(folder) / model / f"{one.name}.litmus"
+                path.write_text(text, encoding="utf-8")
+                files.append(path)
+                made.append((one, names_in(text, one, model)))
+        work += [(model, files[i : i + BATCH]) for i in range(0, len(files), BATCH)]
+    answers = {model: {} for model in models}
+    with ThreadPoolExecutor(jobs) as pool:
+        for (model, _), found in zip(work, pool.map(lambda one: ask(herd, *one), work), strict=True):
+            answers[model].update(found)
+    for variant in variants:
+        for model in models:
+            yield judge(variant, model, todo[variant, model], answers[model])
