@@ -58,6 +58,7 @@ class Thread:
         self.words = dict(zip(words, machine.word_registers, strict=False))
         self.locals = dict(zip(local, machine.local_registers, strict=False))
         self.may_fail = False
+        self.end = f"END{number}"
         self.jumps = 0
         self.initial = [f"{number}:{self.seen(word)}={word};" for word in words]
         for name, pointer in local.items():
@@ -65,7 +66,7 @@ class Thread:
             self.initial.append(f"{kind}{number}:{self.seen(name)}{start};")
         self.lines = list(self.code(program))
         if self.may_fail:
-            self.lines += [*machine.constant(machine.succeeded, 1), "END:"]
+            self.lines += [*machine.constant(machine.succeeded, 1), f"{self.end}:"]
 
     def register(self, name):
         return self.locals.get(name) or self.words[name]
@@ -103,9 +104,8 @@ class Thread:
         return (self.register(name) if name else None, number)
 
     def atomic(self, instructions):
-        instructions = list(instructions)
-        self.may_fail |= any(text.endswith("END") for text in instructions)
-        return instructions
+        self.may_fail |= any(text.endswith(",END") for text in instructions)
+        return [re.sub(",END$", f",{self.end}", text) for text in instructions]
 
 
 class AArch64(Machine):
@@ -124,7 +124,13 @@ class AArch64(Machine):
         "release": ["DMB ISH"],
         "none": [],
     }
-    exclusives = {"seq_cst": ("LDAXR", "STLXR"), "acq_rel": ("LDAXR", "STLXR"), "relaxed": ("LDXR", "STXR")}
+    exclusives = {
+        "seq_cst": ("LDAXR", "STLXR"),
+        "acq_rel": ("LDAXR", "STLXR"),
+        "acquire": ("LDAXR", "STXR"),
+        "release": ("LDXR", "STLXR"),
+        "relaxed": ("LDXR", "STXR"),
+    }
 
     def constant(self, register, number):
         return [f"MOV {register},#{number}"]
@@ -165,7 +171,7 @@ class AArch64LSE(AArch64):
     """Armv8.3: acquire is LDAPR, and a read-modify-write one instruction."""
 
     loads = AArch64.loads | {"acquire": "LDAPR"}
-    suffixes = {"seq_cst": "AL", "acq_rel": "AL", "relaxed": ""}
+    suffixes = {"seq_cst": "AL", "acq_rel": "AL", "acquire": "A", "release": "L", "relaxed": ""}
 
     def exchange(self, register, word, operand, order):
         before, new = self.value(operand)
@@ -190,7 +196,7 @@ class RISCV(Machine):
         "release": ["fence rw,w"],
         "none": [],
     }
-    suffixes = {"seq_cst": ".aqrl", "acq_rel": ".aqrl", "relaxed": ""}
+    suffixes = {"seq_cst": ".aqrl", "acq_rel": ".aqrl", "acquire": ".aq", "release": ".rl", "relaxed": ""}
 
     def constant(self, register, number):
         return [f"addi {register},x0,{number}"]

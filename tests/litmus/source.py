@@ -51,7 +51,13 @@ CALL = re.compile(r"\b(rcu_\w+|heavy_barrier)\(")
 LOADS = {"rcu_load_relaxed": "relaxed", "rcu_load_acquire": "acquire", "rcu_dereference": "acquire"}
 STORES = {"rcu_store_relaxed": "relaxed", "rcu_store_release": "release", "rcu_assign_pointer": "release"}
 # Relaxed ones, which the engine does not have, are for weakenings.
-EXCHANGES = {"rcu_exchange": "seq_cst", "rcu_xchg_pointer": "acq_rel", "rcu_exchange_relaxed": "relaxed"}
+EXCHANGES = {
+    "rcu_exchange": "seq_cst",
+    "rcu_exchange_relaxed": "relaxed",
+    "rcu_xchg_pointer": "acq_rel",
+    "rcu_xchg_pointer_acquire": "acquire",
+    "rcu_xchg_pointer_release": "release",
+}
 ADDITIONS = {
     "rcu_fetch_add": ("seq_cst", 1),
     "rcu_fetch_sub": ("seq_cst", -1),
@@ -117,7 +123,7 @@ class Exchange:
     register: str | None
     word: str
     value: tuple
-    order: str  # seq_cst, acq_rel, relaxed
+    order: str  # seq_cst, acq_rel, acquire, release, relaxed
     pointer: bool = False
 
 
