@@ -55,6 +55,7 @@ class Thread:
         if len(words) > len(machine.word_registers) or len(local) > len(machine.local_registers):
             raise Malformed(f"P{number} of {instance.name} has more words or variables than {machine.header} registers")
         self.machine = machine
+        self.number = number
         self.words = dict(zip(words, machine.word_registers, strict=False))
         self.locals = dict(zip(local, machine.local_registers, strict=False))
         self.may_fail = False
@@ -92,7 +93,7 @@ class Thread:
                     yield from machine.fences[order]
                 case If(tests, body):
                     self.jumps += 1
-                    label = f"L{self.jumps}"
+                    label = f"L{self.number}{self.jumps}"
                     for register, relation, value in tests:
                         yield from machine.jump_unless(self.locals[register], relation, self.operand(value), label)
                     yield from self.code(body)
