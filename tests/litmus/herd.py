@@ -14,6 +14,7 @@ CATS = {"c11": "rc11.cat", "riscv": "riscv.cat", "x86": "x86tso-mixed.cat"}  # f
 # What herd7 may say of a test beside its outcome. It takes all processors to share one inner shareable domain.
 KNOWN = {"Assuming-common-inner-shareable-domain"}
 
+
 class HerdFailed(Exception):
     """herd7 did not answer as it should."""
 
@@ -116,10 +117,9 @@ def judge(variant, model, made, answers):
         reached |= any((reach | done).items() <= state.items() for state in answer.states)
     if not reached:
         complaints.append(f"{variant}: nothing reaches ({variant.test.reach}), so the test proves nothing")
+    seen = "Sometimes (race)" if "race" in outcomes else "Never"
     if outcomes & {"Sometimes", "Always"}:
         seen = "Sometimes"
-    else:
-        seen = "Sometimes (race)" if "race" in outcomes else "Never"
     return Result(variant, model, seen, complaints)
 
 

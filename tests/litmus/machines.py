@@ -2,6 +2,7 @@
 
 import re
 from itertools import zip_longest
+from typing import ClassVar
 
 from .models import NOTHING, observed, registers, used_words
 from .source import Add, Exchange, Fence, If, Load, Malformed, Store
@@ -42,7 +43,16 @@ class Machine:
         ]
         shown = observed(instance, name)
         return "\n".join(
-            [f"{self.header} {instance.name}", "{", *initial, "}", *rows, f"locations [{shown}]", f"exists {exists}", ""]
+            [
+                f"{self.header} {instance.name}",
+                "{",
+                *initial,
+                "}",
+                *rows,
+                f"locations [{shown}]",
+                f"exists {exists}",
+                "",
+            ]
         )
 
 
@@ -117,15 +127,15 @@ class AArch64(Machine):
     local_registers = tuple(f"X{i}" for i in range(15))
     unused = "X15"
     succeeded = "X19"
-    loads = {"plain": "LDR", "relaxed": "LDR", "acquire": "LDAR"}
-    stores = {"plain": "STR", "relaxed": "STR", "release": "STLR"}
-    fences = {
+    loads: ClassVar = {"plain": "LDR", "relaxed": "LDR", "acquire": "LDAR"}
+    stores: ClassVar = {"plain": "STR", "relaxed": "STR", "release": "STLR"}
+    fences: ClassVar = {
         "seq_cst": ["DMB ISH"],
         "acquire": ["DMB ISHLD"],
         "release": ["DMB ISH"],
         "none": [],
     }
-    exclusives = {
+    exclusives: ClassVar = {
         "seq_cst": ("LDAXR", "STLXR"),
         "acq_rel": ("LDAXR", "STLXR"),
         "acquire": ("LDAXR", "STXR"),
@@ -171,8 +181,8 @@ class AArch64(Machine):
 class AArch64LSE(AArch64):
     """Armv8.3: acquire is LDAPR, and a read-modify-write one instruction."""
 
-    loads = AArch64.loads | {"acquire": "LDAPR"}
-    suffixes = {"seq_cst": "AL", "acq_rel": "AL", "acquire": "A", "release": "L", "relaxed": ""}
+    loads: ClassVar = AArch64.loads | {"acquire": "LDAPR"}
+    suffixes: ClassVar = {"seq_cst": "AL", "acq_rel": "AL", "acquire": "A", "release": "L", "relaxed": ""}
 
     def exchange(self, register, word, operand, order):
         before, new = self.value(operand)
@@ -189,15 +199,15 @@ class RISCV(Machine):
     word_registers = tuple(f"x{i}" for i in range(20, 29))
     local_registers = tuple(f"x{i}" for i in range(7, 20))
     unused = "x5"
-    after_load = {"plain": [], "relaxed": [], "acquire": ["fence r,rw"]}
-    before_store = {"plain": [], "relaxed": [], "release": ["fence rw,w"]}
-    fences = {
+    after_load: ClassVar = {"plain": [], "relaxed": [], "acquire": ["fence r,rw"]}
+    before_store: ClassVar = {"plain": [], "relaxed": [], "release": ["fence rw,w"]}
+    fences: ClassVar = {
         "seq_cst": ["fence rw,rw"],
         "acquire": ["fence r,rw"],
         "release": ["fence rw,w"],
         "none": [],
     }
-    suffixes = {"seq_cst": ".aqrl", "acq_rel": ".aqrl", "acquire": ".aq", "release": ".rl", "relaxed": ""}
+    suffixes: ClassVar = {"seq_cst": ".aqrl", "acq_rel": ".aqrl", "acquire": ".aq", "release": ".rl", "relaxed": ""}
 
     def constant(self, register, number):
         return [f"addi {register},x0,{number}"]
@@ -226,7 +236,7 @@ class RISCV(Machine):
 
     def jump_unless(self, register, relation, operand, label):
         before, other = self.value(operand)
-        return [*before, f"{ {'==': 'bne', '!=': 'beq'}[relation]} {register},{other},{label}"]
+        return [*before, f"{ {'==': 'bne', '!=': 'beq'}[relation] } {register},{other},{label}"]
 
 
 class X86(Machine):
@@ -236,7 +246,7 @@ class X86(Machine):
     word_registers = tuple(f"%r{i}" for i in range(8, 16))
     local_registers = ("%rbx", "%rcx", "%rdx", "%rsi", "%rdi", "%rbp")
     unused = "%rax"
-    fences = {"seq_cst": ["mfence"], "acquire": [], "release": [], "none": []}
+    fences: ClassVar = {"seq_cst": ["mfence"], "acquire": [], "release": [], "none": []}
 
     def value(self, operand):
         register, number = operand

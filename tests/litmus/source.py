@@ -35,8 +35,10 @@ block says is for the reader, but for lines such as
 
         in rcu/_grace.pyx complete: OLD LINE => NEW LINE
 
-which tell what the same step is in the code. They are needed where it does not follow from the statements: there,
-a statement that is dropped, or calls another function with the same arguments, means the same for its references.
+which tell what the same step is in the code (" ; " parts several lines). They are needed where it does not follow from
+the statements: elsewhere, a statement that is dropped, or that calls another function with the same arguments, means
+the same for its references. `none` stands for no models: the order is stronger than needed, and the block says why it
+is kept.
 """
 
 import re
@@ -45,7 +47,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-REFERENCE = re.compile(r"// (?:\[(?P<label>[A-Z])\] )?(?P<file>(?:include/)?rcu/[\w.]+) (?P<function>\w+): (?P<line>.+)")
+REFERENCE = re.compile(
+    r"// (?:\[(?P<label>[A-Z])\] )?(?P<file>(?:include/)?rcu/[\w.]+) (?P<function>\w+): (?P<line>.+)"
+)
 CALL = re.compile(r"\b(rcu_\w+|heavy_barrier)\(")
 
 LOADS = {"rcu_load_relaxed": "relaxed", "rcu_load_acquire": "acquire", "rcu_dereference": "acquire"}
@@ -325,7 +329,7 @@ def read_weakened(header, block, threads):
     for thread, old, new in steps:
         threads[thread], old = replace(threads[thread], tuple(old), tuple(new))
         follows.extend(implied(old, new))
-    return name, tuple(threads), frozenset(models.split()), tuple(dict.fromkeys(edits or follows))
+    return name, tuple(threads), frozenset(models.split()) - {"none"}, tuple(dict.fromkeys(edits or follows))
 
 
 def load(path):
