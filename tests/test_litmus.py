@@ -202,6 +202,7 @@ def test_a_weakened_test_differs_in_its_step_only(tiny):
             "int s = atomic_exchange_explicit(x, 2, memory_order_seq_cst);",
             "int s = atomic_exchange_explicit(x, 2, memory_order_relaxed);",
         ),
+        ("locations [1:a;]", "locations []"),
     ]
 
 
