@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .machines import MACHINES
-from .models import MODELS, c11, instances
+from .models import MODELS, STRONG_ONLY, c11, instances
 
-CATS = {"c11": "rc11.cat", "riscv": "riscv.cat", "x86": "x86tso-mixed.cat"}  # for the rest aarch64.cat
+CATS = {
+    "c11": "rc11.cat",
+    "riscv": "riscv.cat",
+    "riscv-gcc12": "riscv.cat",
+    "x86": "x86tso-mixed.cat",
+}  # for the rest aarch64.cat
 
 # What herd7 may say of a test beside its outcome. It takes all processors to share one inner shareable domain.
 KNOWN = {"Assuming-common-inner-shareable-domain"}
@@ -144,10 +149,10 @@ def try_out(variant, model, herd, folder):
     return result
 
 
-def run(variants, herd, folder, jobs=2, models=MODELS):
+def run(variants, herd, folder, jobs=2, models=(*MODELS, *STRONG_ONLY)):
     """Yields a Result for each variant and model."""
     for model in models:
         (Path(folder) / model).mkdir(parents=True, exist_ok=True)
-    work = [(variant, model) for variant in variants for model in models]
+    work = [(variant, model) for variant in variants for model in models if not (variant.name and model in STRONG_ONLY)]
     with ThreadPoolExecutor(jobs) as pool:
         yield from pool.map(lambda one: try_out(*one, herd, folder), work)

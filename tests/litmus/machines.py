@@ -239,6 +239,31 @@ class RISCV(Machine):
         return [*before, f"{ {'==': 'bne', '!=': 'beq'}[relation] } {register},{other},{label}"]
 
 
+class RISCVOld(RISCV):
+    """As GCC before 14 maps C11 to it: stores that release, and read-modify-writes, differ."""
+
+    header = "RISCV"
+    after_load: ClassVar = RISCV.after_load | {"acquire": ["fence rw,rw"]}
+    suffixes: ClassVar = {"seq_cst": ".aq", "acq_rel": ".aq", "acquire": ".aq", "release": "", "relaxed": ""}
+
+    def before(self, order):
+        return ["fence rw,w"] if order in ("seq_cst", "acq_rel", "release") else []
+
+    def store(self, word, operand, order):
+        before, register = self.value(operand)
+        if order == "plain":
+            return super().store(word, operand, order)
+        return [*before, *self.before(order), f"amoswap.d x0,{register},({word})"]
+
+    def exchange(self, register, word, operand, order):
+        *before, last = super().exchange(register, word, operand, order)
+        return [*before, *self.before(order), last]
+
+    def add(self, word, number, order):
+        *before, last = super().add(word, number, order)
+        return [*before, *self.before(order), last]
+
+
 class X86(Machine):
     """x86-64, on which only a store and a later load may change places."""
 
@@ -276,4 +301,10 @@ class X86(Machine):
         return [f"cmpq {other or f'${number}'},{register}", f"{jump} {label}"]
 
 
-MACHINES = {"armv8.0": AArch64(), "armv8.3": AArch64LSE(), "riscv": RISCV(), "x86": X86()}
+MACHINES = {
+    "armv8.0": AArch64(),
+    "armv8.3": AArch64LSE(),
+    "riscv": RISCV(),
+    "riscv-gcc12": RISCVOld(),
+    "x86": X86(),
+}
