@@ -143,11 +143,19 @@ def test_names_are_unique():
             {"share-leave: [Q] dropped", "awaited-enter: [Q] dropped"},
         ),
         (
+            "include/rcu/pointer.h",
+            "__atomic_load_n(&(p), __ATOMIC_ACQUIRE)",
+            "__atomic_load_n(&(p), __ATOMIC_RELAXED)",
+            {"publish: acquire -> relaxed"},
+        ),
+        (
             "rcu/_slots.pyx",
             "    if rcu_exchange(&slot.awaited, 0) == 0:\n",
             "    if rcu_exchange(&slot.awaited, 1) == 0:\n",
             set(),
         ),
+        # No model misses it while the fence at [D] is there.
+        ("rcu/_flavor.pyx", "        rcu_full_barrier()\n", "", set()),
     ],
 )
 def test_a_fault_of_the_code_is_known_by_its_weakening(file, old, new, names):

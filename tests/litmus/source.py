@@ -272,21 +272,18 @@ def arguments(text):
 
 
 def implied(old, new):
-    """The edits of the code that a weakening of statements implies: a function replaced, or a line dropped."""
+    """For each statement that goes or is replaced, the edits of the code that this implies."""
     for line in old:
-        replaced = [one for one in new if arguments(one.text) == arguments(line.text)]
-        if any(one.text == line.text for one in replaced):
+        replaced = [one.text for one in new if arguments(one.text) == arguments(line.text)]
+        if line.text in replaced:
             continue
+        edits = []
         for reference in line.references:
-            if not CALL.search(reference.line):
-                continue
-            if replaced:
-                functions = CALL.search(line.text), CALL.search(replaced[0].text)
-                if functions[0] and functions[1]:
-                    weaker = reference.line.replace(functions[0][1] + "(", functions[1][1] + "(")
-                    yield Edit(reference.file, reference.function, reference.line, weaker)
-            else:
-                yield Edit(reference.file, reference.function, reference.line, "")
+            before, after = CALL.search(line.text), CALL.search(replaced[0]) if replaced else None
+            if before and before[0] in reference.line:
+                weaker = reference.line.replace(before[0], after[0]) if after else ""
+                edits.append(Edit(reference.file, reference.function, reference.line, weaker))
+        yield edits
 
 
 def replace(lines, old, new):
@@ -329,7 +326,10 @@ def read_weakened(header, block, threads):
     for thread, old, new in steps:
         threads[thread], old = replace(threads[thread], tuple(old), tuple(new))
         follows.extend(implied(old, new))
-    return name, tuple(threads), frozenset(models.split()) - {"none"}, tuple(dict.fromkeys(edits or follows))
+    if not edits and len(follows) == 1:
+        # Two steps at once are not what one step in the code does.
+        [edits] = follows
+    return name, tuple(threads), frozenset(models.split()) - {"none"}, tuple(dict.fromkeys(edits))
 
 
 def load(path):
