@@ -85,11 +85,7 @@ def threads(text):
 @pytest.mark.parametrize("test", TESTS, ids=lambda test: test.name)
 def test_what_a_test_models_stands_in_the_code(test):
     for reference in test.references:
-        lines = code.functions(code.read(reference.file), "." + reference.file.rsplit(".", 1)[1]).get(
-            reference.function
-        )
-        assert lines, f"{reference.file} has no function {reference.function}"
-        assert lines.count(reference.line) == 1, reference
+        assert code.modelled(reference), reference
 
 
 @pytest.mark.parametrize("test", TESTS, ids=lambda test: test.name)
@@ -101,7 +97,7 @@ def test_what_a_weakening_changes_stands_in_the_code(test):
 
 
 def test_each_order_of_the_code_has_a_test():
-    modelled = {(one.file, one.function, one.line) for test in TESTS for one in test.references}
+    modelled = {(one.file, one.function, code.modelled(one)) for test in TESTS for one in test.references}
     ordered = set(code.ordered_lines())
     assert len(ordered) > 25
     assert {line for line in ordered if line[:2] not in EXEMPT} <= modelled

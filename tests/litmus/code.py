@@ -65,8 +65,23 @@ def places(lines, some):
     return [i for i in range(len(lines)) if lines[i : i + len(some)] == some]
 
 
+def line_with(text, lines):
+    """The one line that is, or else has, the text; None if there is none, or more than one."""
+    found = [line for line in lines if line == text] or [line for line in lines if text in line]
+    return found[0] if len(found) == 1 else None
+
+
+def modelled(reference):
+    """The line of the code that a reference means, or None."""
+    known = functions(read(reference.file), Path(reference.file).suffix)
+    return line_with(reference.line, known.get(reference.function, []))
+
+
 def edited(edit, lines):
     """A function's lines after an edit; None if what it replaces does not stand there, or more than once."""
+    line = line_with(edit.old, lines)
+    if line and line != edit.old and edit.new:
+        return [one.replace(edit.old, edit.new) for one in lines]
     old = edit.old.split(" ; ")
     found = places(lines, old)
     if len(found) != 1:
