@@ -6,6 +6,7 @@
 # shellcheck disable=SC2329  # phase is what calls some of the functions
 
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/apt.sh"
 
 command -v apt-get >/dev/null ||
     die "no free-threaded CPython 3.13 or later was found, and there is no apt-get to fetch its source with:" \
@@ -41,47 +42,6 @@ phase() {
     fi
 }
 
-# An apt of our own: needs no root, and sees suites that the machine does not install from. It keeps the
-# machine's proxies and checks signatures as usual.
-apt() {
-    command=$1
-    shift
-    "$command" -q -o Dir::State="$work/apt" -o Dir::State::status="$work/apt/status" \
-        -o Dir::Cache="$work/apt/cache" -o Dir::Etc::sourcelist="$work/apt/sources.list" \
-        -o Dir::Etc::sourceparts=/dev/null -o APT::Sandbox::User=root -o Acquire::Languages=none \
-        -o Acquire::Retries=0 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@"
-}
-
-sources() {
-    mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial"
-    : >"$work/apt/status"
-    # shellcheck disable=SC1091
-    family=$(. /etc/os-release && printf '%s' " $ID ${ID_LIKE:-} ")
-    case $family in
-        *\ ubuntu\ *) family=ubuntu suites=devel components="main universe" ;;
-        *\ debian\ *) family=debian suites="stable testing unstable" components=main ;;
-        *) die "cannot tell which suites$family's mirrors have: install a free-threaded CPython 3.13 or later" ;;
-    esac
-    signed=
-    for keyring in "/usr/share/keyrings/$family-archive-keyring".*; do
-        if [ -r "$keyring" ]; then signed="[signed-by=$keyring]"; fi
-    done
-    # The mirrors are those of the machine. Its -updates and -security are not needed; a third party's
-    # archive is of another origin, unless nothing is known of it yet: then its signature is wrong.
-    apt-get indextargets --format "\$(ORIGIN) \$(COMPONENT) \$(RELEASE) \$(REPO_URI)" 'Created-By: Packages' |
-        while read -r origin component suite uri; do
-            case $origin,$component,$suite in
-                *,main,*[-/]*) continue ;;
-                [Dd]ebian,main,* | [Uu]buntu,main,* | \$*,main,*) ;;
-                *) continue ;;
-            esac
-            for suite in "$suite" $suites; do
-                printf 'deb-src %s %s %s %s\n' "$signed" "$uri" "$suite" "$components"
-            done
-        done | sort -u >"$work/apt/sources.list"
-    [ -s "$work/apt/sources.list" ] || die "apt knows no mirror of $family here: see /etc/apt/sources.list"
-}
-
 # "3.13.15 python3.13=3.13.15-1" lines, the newest Python first, each version once. Alphas and betas are out.
 packages() {
     for series in $versions; do
@@ -106,7 +66,7 @@ build() (
         rm -rf "$prefix" && mv "$work/$version/root$prefix" "$prefix"
 )
 
-sources
+sources deb-src "a free-threaded CPython 3.13 or later"
 phase "reads the mirror's lists of source packages" apt apt-get update ||
     say "some lists could not be read: goes on with the others"
 packages >"$work/packages"

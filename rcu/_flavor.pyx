@@ -32,7 +32,8 @@ cdef void prepare_again() noexcept nogil:
 cdef void heavy_barrier() noexcept nogil:
     cdef int error
     if fence:
-        # [E] of the fence flavor: each reader fences by itself, at [F] and in exit_slow.
+        # [E] of the fence flavor: each reader fences by itself, at [F] and in exit_slow. The leader's fence at [D]
+        # would do for both; this one keeps the pairs of [E] the same in each flavor.
         rcu_full_barrier()
         return
     error = broken if broken != 0 else rcu_heavy_barrier()

@@ -68,7 +68,8 @@ cdef void exit_slow(rcu_slot *slot) noexcept nogil:
 cdef void quiesce(rcu_slot *slot) noexcept nogil:
     if rcu_held(slot) or rcu_load_relaxed(&slot.seq) == RCU_SEQ_QUIESCED:
         return
-    rcu_store_release(&slot.seq, RCU_SEQ_QUIESCED)  # [B] with [G]
+    # [B] with [G]. The exit's release store, which this one replaces, would do on processors and in C11, not in C++20.
+    rcu_store_release(&slot.seq, RCU_SEQ_QUIESCED)
     rcu_full_barrier()  # [X] with [K]
     wake_leader(slot)
 
@@ -88,7 +89,7 @@ cdef rcu_domain *grace_domain() noexcept nogil:
 cdef uint64_t needed(rcu_domain *domain) noexcept nogil:
     # [P] with [Q] and [X]: if a reader sees a gp_seq later than the one we read here, and fences, it sees what we
     # have published, whichever thread leads. A period that has started already may have looked at its readers before
-    # we published, so the next one is needed.
+    # we published, so the next one is needed. The fence is what counts; that the load acquires adds nothing to it.
     rcu_full_barrier()
     return rcu_load_acquire(&domain.gp_seq) + RCU_SEQ_STEP
 

@@ -11,7 +11,8 @@
  * halves of enter and exit, which fence by themselves, and the updater's side is one full fence. See slot.h for how
  * a slot is sent there.
  *
- * Labels stand at both ends of each pair. "->" reads "is ordered before".
+ * Labels stand at both ends of each pair, and in a litmus test (tests/litmus/) that shows what happens without it.
+ * "->" reads "is ordered before".
  *
  *   label  where                                    orders                                     partner
  *   [A]    rcu_enter, LIGHT (fence flavor: [F])     busy store -> the section's loads          [E]
@@ -24,6 +25,7 @@
  *   [K]    leader, full, after awaited = 1          awaited -> the second look                 [X] [Q]
  *   [P]    caller, full, before it reads gp_seq     its publications -> gp_seq                 [X] [Q]
  *   [Q]    enter_slow, full                         busy store, gp_seq -> awaited, the loads   [D] [K] [P]
+ *   [V]    published pointer: RELEASE, ACQUIRE      what was published -> the pointer          itself
  *   [X]    rejoin, quiesce: full                    sequence store, gp_seq -> awaited, loads   [K] [P]
  *   [Z]    gp_done: RELEASE, read with ACQUIRE      all of a period -> what its waiters do     itself
  *

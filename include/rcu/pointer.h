@@ -2,8 +2,12 @@
  *
  * rcu_dereference is an acquire load. The dependency from a pointer to what it points at orders the two on all
  * processors but Alpha, yet no compiler promises to keep it; acquire costs nothing on x86 and one LDAPR on
- * AArch64. rcu_assign_pointer is a release store: whoever dereferences the new pointer sees what was written
- * into the object before. Exchange and compare-exchange are both, so that the updater may also read the old. */
+ * AArch64. rcu_assign_pointer is a release store. Exchange and compare-exchange are both, so that the updater may
+ * also read the old object.
+ *
+ * [V] with itself: if a load sees the new pointer, what was written into the object before it was published is seen
+ * as well; if it does not, it sees the old pointer and the old object, which stays until all such loads' sections
+ * have ended. */
 #ifndef RCU_POINTER_H
 #define RCU_POINTER_H
 
