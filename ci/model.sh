@@ -1,7 +1,7 @@
 #!/bin/sh
-# model.sh [--mutants] [MODEL...]: explores every state of the engine's model (tests/model/, by Spin) in each of its
+# model.sh [--mutants] [NAME...]: explores every state of the engine's model (tests/model/, by Spin) in each of its
 # configurations, or in these, and asks for the situations that must be reached there. With --mutants: plants the
-# faults of the model, each of which must be found. What is run is listed in tests/model/runs.txt.
+# faults of the model, or these, each of which must be found. What is run is listed in tests/model/runs.txt.
 
 . "$(dirname "$0")/common.sh"
 
@@ -9,8 +9,9 @@ list=mutants kinds='mutant'
 if [ "${1:-}" = --mutants ]; then shift; else list=models kinds='model|probe'; fi
 runs=$root/tests/model/runs.txt
 for name in "$@"; do
-    grep -q "^model  *$name " "$runs" ||
-        die "$name is no model; there are: $(awk '$1 == "model" { print $2 }' "$runs" | paste -s -d ' ' -)"
+    grep -Eq "^($kinds) .*\b$name( |$)" "$runs" ||
+        die "$name names nothing to run; there are: $(awk -v kinds="^($kinds)\$" \
+            '$1 ~ kinds { print $2; if ($1 != "model") print $3 }' "$runs" | sort -u | paste -s -d ' ' -)"
 done
 sh "$root/ci/packages.sh" spin:spin gcc:gcc
 
@@ -25,7 +26,7 @@ for part in settings machine engine slots model; do
     sed '/^#include/d' "$root/tests/model/$part.pml"
 done >"$work/whole.pml"
 awk -v kinds="^($kinds)\$" -v names=" $* " '
-    $1 ~ kinds && (names ~ /^ *$/ || index(names, " " $2 " "))' "$runs" >"$work/todo"
+    $1 ~ kinds && (names ~ /^ *$/ || index(names, " " $2 " ") || index(names, " " $3 " "))' "$runs" >"$work/todo"
 [ -s "$work/todo" ] || die "nothing in $runs is of this kind for $*"
 
 # options MODEL

@@ -21,8 +21,8 @@ from rcu._slots cimport domain_new, give_way, take_awaited, visit, wake as wake_
 
 cdef void enter_slow(rcu_slot *slot) noexcept nogil:
     """Leaves the quiesced state and begins a section."""
-    # The number is read anew each time: with an old one, a thread that quiesces after each section would look as
-    # if it were in the same section for ever.
+    # The number is read anew each time: with an old one, leaders would wait for sections that began after their
+    # period.
     cdef uint64_t g = rcu_load_relaxed(&slot.domain.gp_seq)
     rcu_store_relaxed(&slot.seq, g | RCU_SEQ_BUSY)
     # [Q] with [D]: if our store comes first, the leader sees us busy; if its fence does, we see what was published.
@@ -49,8 +49,8 @@ cdef void rejoin(rcu_slot *slot) noexcept nogil:
 cdef void enter_parked(rcu_slot *slot) noexcept nogil:
     """Begins a section on a slot that a leader parked: idle, so that updaters stopped interrupting it."""
     # [F] with [D]: if our busy store comes first, the leader sees us busy; if its fence does, we see what was
-    # published. With [G]: the flag is cleared after that store, so a leader that loads an idle seq that is newer
-    # than the store, and then the flag, finds it cleared.
+    # published. The flag may be cleared on either side of the fence: a leader that sees this section ended, by [B],
+    # finds it cleared.
     rcu_full_barrier()
     if not slot.fence:
         rcu_store_relaxed(&slot.parked, 0)
@@ -69,9 +69,9 @@ cdef void quiesce(rcu_slot *slot) noexcept nogil:
     if rcu_held(slot) or rcu_load_relaxed(&slot.seq) == RCU_SEQ_QUIESCED:
         return
     # [B] with [G]. The exit's release store, which this one replaces, would do on processors and in C11, not in C++20.
+    # Nobody is to be told, and no fence is missing: who waited for the last section was told by its exit, and leaders
+    # wait for busy slots only; and the next section fences, at [Q].
     rcu_store_release(&slot.seq, RCU_SEQ_QUIESCED)
-    rcu_full_barrier()  # [X] with [K]
-    wake_leader(slot)
 
 
 cdef rcu_slow slow
@@ -89,9 +89,9 @@ cdef rcu_domain *grace_domain() noexcept nogil:
 cdef uint64_t needed(rcu_domain *domain) noexcept nogil:
     # [P] with [Q] and [X]: if a reader sees a gp_seq later than the one we read here, and fences, it sees what we
     # have published, whichever thread leads. A period that has started already may have looked at its readers before
-    # we published, so the next one is needed. The fence is what counts; that the load acquires adds nothing to it.
+    # we published, so the next one is needed.
     rcu_full_barrier()
-    return rcu_load_acquire(&domain.gp_seq) + RCU_SEQ_STEP
+    return rcu_load_relaxed(&domain.gp_seq) + RCU_SEQ_STEP
 
 
 cdef bint is_over(rcu_domain *domain, uint64_t need) noexcept nogil:
@@ -189,9 +189,9 @@ cdef bint nobody_to_wait_for(rcu_domain *domain) noexcept nogil:
 
 
 cdef bint is_surely_ready(rcu_slot *slot, uint64_t n) noexcept nogil:
-    # [G] with [B]: what the section did comes before its end, which we see. With [F]: seq first, then the flag; the
-    # other way round, the flag could be from before a section that cleared it, and seq from after that section,
-    # while the next one has begun unseen.
+    # [G] with [B]: what the section did comes before its end, which we see; so does that it cleared the flag. Seq first,
+    # then the flag: the other way round, the flag could be from before a section that cleared it, and seq from after
+    # that section, while the next one has begun unseen.
     cdef uint64_t seq = rcu_load_acquire(&slot.seq)
     if seq == RCU_SEQ_QUIESCED or (seq & ~RCU_SEQ_BUSY) >= n:
         return True

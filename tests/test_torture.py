@@ -1,7 +1,6 @@
 """The torture: that it finds nothing, with several seeds, and that it would find something."""
 
 import json
-import os
 import random
 
 import pytest

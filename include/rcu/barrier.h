@@ -20,13 +20,13 @@
  *   [C]    rcu_exit, LIGHT (fence flavor: full)     idle store -> load of gp_seq               [E]
  *   [D]    leader, full, after gp_seq moved         gp_seq -> the leader's looks at slots      [F] [Q]
  *   [E]    leader, HEAVY                            gp_seq, parked -> the looks that count     [A] [C]
- *   [F]    enter_parked, full                       busy store -> parked = 0, the loads        [D] [G]
- *   [G]    leader, ACQUIRE load of seq              seq -> parked, and the end of the period   [B] [F]
+ *   [F]    enter_parked, full                       busy store -> the section's loads          [D]
+ *   [G]    leader, ACQUIRE load of seq              seq -> parked, and the end of the period   [B]
  *   [K]    leader, full, after awaited = 1          awaited -> the second look                 [X] [Q]
  *   [P]    caller, full, before it reads gp_seq     its publications -> gp_seq                 [X] [Q]
  *   [Q]    enter_slow, full                         busy store, gp_seq -> awaited, the loads   [D] [K] [P]
  *   [V]    published pointer: RELEASE, ACQUIRE      what was published -> the pointer          itself
- *   [X]    rejoin, quiesce: full                    sequence store, gp_seq -> awaited, loads   [K] [P]
+ *   [X]    rejoin, full                             sequence store, gp_seq -> awaited, loads   [K] [P]
  *   [Z]    gp_done: RELEASE, read with ACQUIRE      all of a period -> what its waiters do     itself
  *
  * [D] cannot be left to the addition that moves gp_seq: a sequentially consistent read-modify-write is ordered with

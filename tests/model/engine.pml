@@ -120,11 +120,7 @@ inline quiesce()
     if
     :: mine == QUIESCED
     :: mine != QUIESCED ->
-        atomic { mine = QUIESCED; store(SEQ(slot), mine) }; /* [B] */
-        if
-        :: MUTANT == SILENT_QUIESCE
-        :: else -> full_barrier(X); wake()
-        fi
+        atomic { mine = QUIESCED; store(SEQ(slot), mine) } /* [B] */
     fi
 }
 

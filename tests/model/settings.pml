@@ -78,7 +78,6 @@
 
 /* These do no harm; the model says so, too. */
 #define STALE_NUMBER 27 /* only the former: sections may be waited for in vain, once */
-#define SILENT_QUIESCE 28 /* quiesce neither fences nor wakes: the exit before it has */
 
 /* -DPROBE=... asks for a situation, which is then reported as a violated assertion. */
 #ifndef PROBE

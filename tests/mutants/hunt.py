@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from plant import ROOT, Mutant, apply, mutants
+from plant import ROOT, Mutant, mutants
 
 TORTURE = ("--seconds", "10", "--patience", "10")
 LIMIT = 600  # seconds, after which a check that neither passes nor fails is taken for broken
@@ -72,7 +72,7 @@ class Hunt:
             environment["RCU_FLAVOR"] = "fence"
         kind, *words = mutant.killed_by.split()
         if kind == "litmus":
-            return self.litmus(mutant, planted)
+            return self.litmus([" ".join(words)] if words else weakenings(mutant), planted)
         if kind == "model":
             command = ["sh", "ci/model.sh", *(["--mutants", *words] if planted else [])]
             return _run(command, environment, lambda code: {0: planted}.get(code))
@@ -84,9 +84,8 @@ class Hunt:
         # 1 is what both say of what they found; a signal is a crash, in which reading freed memory may well end.
         return _run(command, environment, lambda code: True if code == 1 or code < 0 else False if code == 0 else None)
 
-    def litmus(self, mutant: Mutant, planted: bool) -> Found:
-        """Runs the weakened tests that make the mutant's very change, or the tests that they weaken."""
-        names = weakenings(mutant)
+    def litmus(self, names: list[str], planted: bool) -> Found:
+        """Runs weakened tests that make the mutant's change, or the tests that they weaken."""
         if not names:
             return Found(False, 0.0, "no litmus test is weakened in this way")
         if not planted:
@@ -135,8 +134,11 @@ def hunt(hunt: Hunt, chosen: list[Mutant]) -> list[str]:
         found = hunt.check(mutant, lib)
         shutil.rmtree(lib.parent)
         by = mutant.killed_by if found.killed else "NOT KILLED"
-        print(f"{mutant.name:{width}}  {by:42}  {found.seconds:5.1f} s  {'yes' if mutant.x86 else 'never':6}  "
-              f"{found.said[:110]}", flush=True)
+        print(
+            f"{mutant.name:{width}}  {by:42}  {found.seconds:5.1f} s  {'yes' if mutant.x86 else 'never':6}  "
+            f"{found.said[:110]}",
+            flush=True,
+        )
         if not found.killed:
             alive.append(mutant.name)
     return alive
@@ -150,12 +152,18 @@ def prove_sound(hunt: Hunt, chosen: list[Mutant], times: int) -> list[str]:
     wrong = []
     for mutant in checks.values():
         rounds = 1 if mutant.deterministic else times
-        flaws = [found for found in (hunt.check(mutant, lib, planted=False) for _ in range(rounds))
-                 if found.killed is not False]
+        flaws = [
+            found
+            for found in (hunt.check(mutant, lib, planted=False) for _ in range(rounds))
+            if found.killed is not False
+        ]
         flavor = " in the fence flavor" if mutant.fence and not mutant.deterministic else ""
         of = f" (for {mutant.name})" if mutant.deterministic else ""
-        print(f"{mutant.killed_by}{of}{flavor}: passed {rounds - len(flaws)} of {rounds} times"
-              f"{''.join(f'; {found.said}' for found in flaws[:3])}", flush=True)
+        print(
+            f"{mutant.killed_by}{of}{flavor}: passed {rounds - len(flaws)} of {rounds} times"
+            f"{''.join(f'; {found.said}' for found in flaws[:3])}",
+            flush=True,
+        )
         if flaws:
             wrong.append(mutant.killed_by)
     return wrong
