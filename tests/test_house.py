@@ -12,7 +12,7 @@ MODULES = sorted((ROOT / "rcu").glob("*.p*"))
 # From the ground up. What is on a floor knows the floors below, and its own where it says so.
 FLOORS = [
     {"_headers"},
-    {"_clock", "_flavor", "_threads", "_refcount", "errors"},
+    {"_clock", "_flavor", "_threads", "_refcount", "_command", "errors"},
     {"_slots", "diagnostics"},
     {"_grace", "_sections"},
     {"_domain"},

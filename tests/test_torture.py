@@ -1,5 +1,6 @@
 """The torture: that it finds nothing, with several seeds, and that it would find something."""
 
+import itertools
 import json
 import random
 
@@ -134,6 +135,16 @@ class Stuck:
         return scene
 
 
+class Idle(Stuck):
+    """A mode whose worker gets on, and never has a section."""
+
+    @staticmethod
+    def build(_):
+        scene = Scene()
+        scene.add_worker("the idle one", scene.stopped.wait, itertools.count().__next__)
+        return scene
+
+
 class Raising(Stuck):
     @staticmethod
     def build(_):
@@ -160,10 +171,10 @@ def test_a_worker_that_gets_no_further_is_a_hang(monkeypatch):
 
 
 def test_what_never_happened_is_no_success(monkeypatch):
-    monkeypatch.setitem(MODES, "stuck", Stuck)
-    result = run(options("stuck"), print)
+    monkeypatch.setitem(MODES, "idle", Idle)
+    result = run(options("idle"), print)
     assert not result.good
-    assert result.missing == {"stuck": ["sections"]}
+    assert result.missing == {"idle": ["sections"]}
 
 
 def test_what_a_worker_raises_is_a_violation(monkeypatch):

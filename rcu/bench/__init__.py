@@ -2,47 +2,29 @@
 
 import argparse
 import json
-import sys
-from typing import NoReturn
+
+from rcu._command import Parser, UsageError, command
 
 __all__ = ["main"]
 
-_FAILED = 2
-_INTERRUPTED = 130
 _EXIT_CODES = "Exit code: 0, also where a target is missed; 2 if an argument is wrong; 130 after Ctrl-C."
-
-
-class _UsageError(Exception):
-    """The command line makes no sense; says why in one line."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _UsageError(f"{message}; see {self.prog} --help")
 
 
 def main(argv: list[str], prog: str) -> int:
     """Run the benchmark with these arguments; the exit code."""
     from rcu.bench.cases import CASES
 
-    try:
-        options = _parse(argv, prog, {name: case.TITLE for name, case in CASES.items()})
-    except _UsageError as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
-        return _FAILED
-    except SystemExit as stop:  # --help
-        return int(stop.code or 0)
-    try:
-        return _run(options, {name: CASES[name] for name in options.cases})
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+    return command(
+        prog,
+        lambda: _parse(argv, prog, {name: case.TITLE for name, case in CASES.items()}),
+        lambda options: _run(options, {name: CASES[name] for name in options.cases}),
+    )
 
 
 def _parse(argv: list[str], prog: str, titles: dict[str, str]) -> argparse.Namespace:
     width = max(map(len, titles))
     listing = [f"  {name:{width}}  {title}" for name, title in titles.items()]
-    parser = _Parser(
+    parser = Parser(
         prog=prog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Measures what sections and grace periods cost on this machine, each beside its rival in the\n"
@@ -59,7 +41,7 @@ def _parse(argv: list[str], prog: str, titles: dict[str, str]) -> argparse.Names
     options = parser.parse_args(argv)
     for name in options.cases:
         if name not in titles:
-            raise _UsageError(f"no case is named {name!r}; there are {', '.join(titles)}")
+            raise UsageError(f"no case is named {name!r}; there are {', '.join(titles)}")
     options.cases = list(dict.fromkeys(options.cases or titles))
     return options
 

@@ -4,23 +4,15 @@ import argparse
 import math
 import os
 from pathlib import Path
-from typing import NoReturn
+
+from rcu._command import Parser
 
 DEFAULT_FILE = Path(__file__).with_name("routes.toml")
 
 
-class UsageError(Exception):
-    """The command line makes no sense; says why in one line."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
-
-
 def parse(argv: list[str], prog: str) -> argparse.Namespace:
-    """The options; :exc:`UsageError` if they make no sense."""
-    parser = _Parser(
+    """The options; :exc:`~rcu._command.UsageError` if they make no sense."""
+    parser = Parser(
         prog=prog,
         description="Reader threads answer look-ups from a routing table while it is reloaded over and over. "
         "Each version is a memory-mapped file that is unmapped once nobody reads it, and every answer is "

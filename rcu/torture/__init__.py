@@ -4,13 +4,13 @@ import argparse
 import json
 import os
 import sys
-from typing import Any, NoReturn
+from typing import Any
+
+from rcu._command import Parser, UsageError, command
 
 __all__ = ["main"]
 
 _BROKEN = 1
-_FAILED = 2
-_INTERRUPTED = 130
 _EXIT_CODES = """\
 Exit code: 0; 1 after a violation, a thread that gets no further, or where something that should have happened did
 not happen once; 2 if an argument is wrong; 130 after Ctrl-C."""
@@ -18,48 +18,37 @@ _LARGEST = 10**9
 _LARGEST_SEED = 2**63
 
 
-class _UsageError(Exception):
-    """The command line makes no sense; says why in one line."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _UsageError(f"{message}; see {self.prog} --help")
-
-
 def main(argv: list[str], prog: str) -> int:
     """Run the torture with these arguments; the exit code."""
-    from rcu.torture import report, run
     from rcu.torture.modes import MODES
 
-    try:
-        options = _parse(argv, prog, {name: mode.TITLE for name, mode in MODES.items()})
-    except _UsageError as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
-        return _FAILED
-    except SystemExit as stop:  # --help
-        return int(stop.code or 0)
-    as_json = options.pop("json")
-    chosen = run.Options(**options)
+    return command(
+        prog,
+        lambda: _parse(argv, prog, {name: mode.TITLE for name, mode in MODES.items()}),
+        lambda options: _run(prog, **options),
+    )
+
+
+def _run(prog: str, *, as_json: bool, **chosen: Any) -> int:
+    from rcu.torture import report, run
+
+    options = run.Options(**chosen)
 
     def say(line: str) -> None:
         if not as_json:
             print(line, flush=True)
 
-    say(report.heading(chosen))
+    say(report.heading(options))
     try:
-        result = run.run(chosen, say)
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+        result = run.run(options, say)
     except run.Hang as hang:
         # Its threads cannot be ended, so neither can the interpreter in good order.
-        print(f"{prog}: --seed {chosen.seed}: {hang}", file=sys.stderr)
+        print(f"{prog}: --seed {options.seed}: {hang}", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_BROKEN)
     if as_json:
-        print(json.dumps(report.as_json(chosen, result), indent=2))
+        print(json.dumps(report.as_json(options, result), indent=2))
     say(report.text(result))
     return 0 if result.good else _BROKEN
 
@@ -67,7 +56,7 @@ def main(argv: list[str], prog: str) -> int:
 def _parse(argv: list[str], prog: str, titles: dict[str, str]) -> dict[str, Any]:
     width = max(map(len, titles))
     listing = [f"  {name:{width}}  {title}" for name, title in titles.items()]
-    parser = _Parser(
+    parser = Parser(
         prog=prog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Readers and updaters of all kinds work on objects that are really freed, and look for what must\n"
@@ -92,11 +81,11 @@ def _parse(argv: list[str], prog: str, titles: dict[str, str]) -> dict[str, Any]
         metavar="SECONDS",
         help="a thread that gets no further for so long hangs (default: 60)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print one JSON object and nothing else")
     options = parser.parse_args(argv)
     for name in options.modes:
         if name not in titles:
-            raise _UsageError(f"no mode is named {name!r}; there are {', '.join(titles)}")
+            raise UsageError(f"no mode is named {name!r}; there are {', '.join(titles)}")
     options.modes = list(dict.fromkeys(options.modes or titles))
     if options.seed is None:
         options.seed = int.from_bytes(os.urandom(4))
