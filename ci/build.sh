@@ -54,7 +54,7 @@ if ! [ -e "$env/made" ] || ! "$env/bin/python" -c 'import pip' 2>>"$log"; then
     : >"$env/made"
 fi
 sources >"$env/sources"
-stamp=$({ tr '\n' '\0' <"$env/sources" | xargs -0 cksum; printf '%s\n' "${RCU_CFLAGS:-}"; } | cksum)
+stamp=$({ tr '\n' '\0' <"$env/sources" | xargs -0 cksum; printf '%s\n' "${RCU_CFLAGS:-}" "${RCU_LDFLAGS:-}"; } | cksum)
 if [ "$stamp" != "$(cat "$env/stamp" 2>/dev/null)" ]; then
     say "builds rcu for ${version%% *}"
     rm -f "$env/stamp"

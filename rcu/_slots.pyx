@@ -7,10 +7,10 @@ from libc.string cimport memset
 
 from rcu._flavor cimport fence_flavor, prepare_again
 from rcu._headers cimport (
-    RCU_GROUPS, RCU_PHASE_DONE, RCU_PHASE_STARTED, RCU_PHASE_WAITING, RCU_SEQ_DETACHED, RCU_SEQ_FIRST,
-    RCU_SEQ_QUIESCED, RCU_SLOT_SIZE, rcu_at_fork, rcu_cond_destroy, rcu_cond_init, rcu_cond_signal, rcu_exchange,
-    rcu_fetch_add, rcu_fetch_sub, rcu_held, rcu_load_relaxed, rcu_mutex, rcu_mutex_destroy,
-    rcu_mutex_init, rcu_mutex_lock, rcu_mutex_unlock, rcu_store_relaxed, rcu_thread_ident,
+    RCU_BLOCK_SLOTS, RCU_FIRST_ROOM, RCU_GROUPS, RCU_PHASE_DONE, RCU_PHASE_STARTED, RCU_PHASE_WAITING,
+    RCU_SEQ_DETACHED, RCU_SEQ_FIRST, RCU_SEQ_QUIESCED, RCU_SLOT_SIZE, rcu_at_fork, rcu_cond_destroy, rcu_cond_init,
+    rcu_cond_signal, rcu_exchange, rcu_fetch_add, rcu_fetch_sub, rcu_held, rcu_load_relaxed, rcu_mutex,
+    rcu_mutex_destroy, rcu_mutex_init, rcu_mutex_lock, rcu_mutex_unlock, rcu_store_relaxed, rcu_thread_ident,
     rcu_thread_native_id, rcu_thread_yield,
 )
 from rcu._threads cimport each_slot, find, forget, forget_all, make_room, remember, watch_threads
@@ -21,7 +21,6 @@ cdef extern from *:
     #include "rcu/domain.h"
 
     /* Slots come in blocks, each slot on lines of its own. */
-    #define RCU_BLOCK_SLOTS 32
     struct rcu_block {
         struct rcu_block *next;
         char room[(RCU_BLOCK_SLOTS + 1) * RCU_SLOT_SIZE]; /* one more, for the alignment */
@@ -54,7 +53,6 @@ cdef extern from *:
     /* A new structure is as large as the header says: what others compile against depends on it. */
     typedef char rcu_slot_has_its_size[sizeof(struct rcu_slot) == RCU_SLOT_SIZE ? 1 : -1];
     """
-    const uint64_t RCU_BLOCK_SLOTS
     const uint64_t rcu_gp_never
     struct rcu_block:
         rcu_block *next
@@ -157,7 +155,7 @@ cdef bint enlist(rcu_domain *domain, rcu_slot *slot) noexcept nogil:
     cdef rcu_slot **slots
     visit(domain)
     if domain.n_slots == domain.room:
-        room = domain.room * 2 if domain.room else 8
+        room = domain.room * 2 if domain.room else RCU_FIRST_ROOM
         slots = <rcu_slot **>realloc(domain.slots, room * sizeof(rcu_slot *))
         if slots == NULL:
             rcu_mutex_unlock(&domain.lock)
