@@ -9,12 +9,12 @@
 . "$(dirname "$0")/common.sh"
 
 kind=${1:+-$1}
-configure="--disable-gil --disable-test-modules"
+options="--disable-gil --disable-test-modules"
 # Sanitized, CPython's own leaks and races are no reason not to build it.
 case ${1:-} in
     '') ;;
-    asan) configure="$configure --with-address-sanitizer" ASAN_OPTIONS=detect_leaks=0 ;;
-    tsan) configure="$configure --with-thread-sanitizer" TSAN_OPTIONS=report_bugs=0 ;;
+    asan) options="$options --with-address-sanitizer" ASAN_OPTIONS=detect_leaks=0 ;;
+    tsan) options="$options --with-thread-sanitizer" TSAN_OPTIONS=report_bugs=0 ;;
     *) die "$1: not a sanitizer that CPython is built with here: asan or tsan" ;;
 esac
 export ASAN_OPTIONS TSAN_OPTIONS
@@ -107,10 +107,14 @@ download() { (cd "$work/$version" && apt apt-get source --download-only --tar-on
 
 unpack() { mkdir src && xz -dc ./*.orig.tar.xz | tar -x -f - -C src --strip-components=1; }
 
+# shellcheck disable=SC2086  # a list
+configure() { ./configure $options --prefix="$prefix"; }
+
 # What CPython knows of its own races, which is no part of an installation.
 keep() {
     case $kind in
-        -tsan) cat Tools/tsan/supp*.txt >"$work/$version/root$prefix/tsan.supp" ;;
+        -tsan) cp Tools/tsan/suppressions_free_threading.txt "$work/$version/root$prefix/tsan.supp" ;;
+        *) ;;
     esac
 }
 
@@ -118,7 +122,7 @@ keep() {
 build() (
     cd "$work/$version"
     phase "unpacks" unpack && cd src &&
-        phase "configures" ./configure $configure --prefix="$prefix" &&
+        phase "configures" configure &&
         phase "compiles" make -j"$(getconf _NPROCESSORS_ONLN)" &&
         phase "installs" make install DESTDIR="$work/$version/root" &&
         phase "keeps the suppressions" keep &&

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "sanitizer.h"
+#include "atomic.h"
 #include "slot.h"
 #include "thread.h"
 

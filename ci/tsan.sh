@@ -1,0 +1,26 @@
+#!/bin/sh
+# tsan.sh [ARGUMENT...]: runs the tests, with these arguments of pytest, and the torture under ThreadSanitizer, on a
+# free-threaded CPython that is built with it, too. Any report fails. RCU_TSAN_PYTHON names another such CPython than
+# the one in the cache; RCU_TORTURE_SECONDS is how long the torture takes, 60 by default.
+
+. "$(dirname "$0")/common.sh"
+
+sanitizer=tsan
+flags=-fsanitize=thread
+given=${RCU_TSAN_PYTHON:-}
+. "$root/ci/sanitizer.sh"
+
+# Processes go on after a report, and fork children may start threads. Exit codes are left alone: the logs tell.
+log_to() {
+    export TSAN_OPTIONS="log_path=$1/log:exitcode=0:halt_on_error=0:die_after_fork=0:history_size=7:\
+second_deadlock_stack=1:print_suppressions=1:suppressions=$prefix/tsan.supp"
+}
+
+runnable "$0" "$@"
+interpreter --with-thread-sanitizer
+[ -r "$prefix/tsan.supp" ] ||
+    die "no $prefix/tsan.supp: put CPython's own Tools/tsan/suppressions_free_threading.txt, of the same source, there"
+built=$(RCU_CFLAGS="-g $flags" RCU_LDFLAGS=$flags sh "$root/ci/build.sh" "$python")
+python=$built
+flaw flawed_race 'data race'
+tests "$@"
