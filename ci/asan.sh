@@ -20,8 +20,7 @@ stack_trace_format='    #%n %p in %f %L %M'"
 
 runnable "$0" "$@"
 interpreter --with-address-sanitizer
-built=$(RCU_CFLAGS="-g $flags" RCU_LDFLAGS=$flags sh "$root/ci/build.sh" "$python")
-python=$built
+install
 flaw flawed_leak leak:.*flawed_leak
 flaw flawed_overflow heap-buffer-overflow
 flaw flawed_shift 'runtime error: shift' 40

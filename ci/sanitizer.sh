@@ -32,7 +32,7 @@ runnable() {
     exec setarch -R sh "$@"
 }
 
-# interpreter OPTION: sets python to a free-threaded one that was configured so.
+# interpreter OPTION: sets python to a free-threaded one that was configured so, and prefix to where it lies.
 interpreter() {
     if [ -n "$given" ]; then
         python=$(command -v "$given") || die "$given: there is no such program"
@@ -45,6 +45,20 @@ known = sysconfig.get_config_var
 sys.exit(not (known("Py_GIL_DISABLED") and sys.argv[1] in known("CONFIG_ARGS")))' "$1" ||
         die "$python is not configured --disable-gil $1"
     prefix=$("$python" -I -c 'import sys; print(sys.base_prefix)')
+}
+
+# install: builds the package with the sanitizer, and sets python to an environment's that has it. The sanitized
+# interpreter is slow, and an ordinary one of the same series builds and installs the same, if there is one.
+install() {
+    found=$(probe "$python")
+    builder=$(usable "python${found%% *}" 2>/dev/null) || builder=$found
+    built=$(RCU_CFLAGS="-g -fno-omit-frame-pointer $flags" RCU_LDFLAGS=$flags sh "$root/ci/build.sh" "${builder#* * }")
+    site=$("$built" -I -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
+    quietly "$cache/log/$sanitizer.log" "$python" -m venv --without-pip "$work/env"
+    python=$work/env/bin/python
+    own=$("$python" -I -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
+    rmdir "$own"
+    ln -s "$site" "$own"
 }
 
 # flaw FUNCTION REPORT [ARGUMENT]: the sanitizer is at work only if it reports what that function of flawed.c does.

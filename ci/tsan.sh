@@ -20,7 +20,6 @@ runnable "$0" "$@"
 interpreter --with-thread-sanitizer
 [ -r "$prefix/tsan.supp" ] ||
     die "no $prefix/tsan.supp: put CPython's own Tools/tsan/suppressions_free_threading.txt, of the same source, there"
-built=$(RCU_CFLAGS="-g $flags" RCU_LDFLAGS=$flags sh "$root/ci/build.sh" "$python")
-python=$built
+install
 flaw flawed_race 'data race'
 tests "$@"
