@@ -19,7 +19,7 @@ BEGIN = re.compile(
     r"|SUMMARY: \w+: \d+ byte|ThreadSanitizer: |\S+:\d+:\d+: runtime error: )",
     re.M,
 )
-RULE = re.compile(r"^=+\n?", re.M)
+RULE = re.compile(r"^={8,}\n?", re.M)
 LEAK = re.compile(r"(?:Direct|Indirect) leak of ")
 BESIDE = re.compile(
     r"==\d+==ERROR: LeakSanitizer: detected memory leaks$|SUMMARY: \w+: \d+ byte\(s\) leaked"

@@ -83,7 +83,7 @@ getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2])(*map(int, sys.argv[3:]))' "$work/
 # tests [ARGUMENT...]: pytest's, with these arguments, and then the torture; fails if they do, or for any report.
 #
 # Left out, for they start compilers and shells, and nothing of the engine that the others do not: test_wheel.py
-# (builds packages) and test_ci.py (runs these scripts).
+# (builds packages), test_ci.py and test_sanitizers.py (run these scripts).
 tests() {
     cd "$root" || exit
     mkdir "$work/logs"
@@ -92,10 +92,11 @@ tests() {
     export RCU_TEST_SLOWNESS=10 PYTHONSAFEPATH=1
     say "tests on $python"
     "$python" -m pytest --import-mode=importlib -n 2 -o faulthandler_timeout=1200 \
-        -o faulthandler_exit_on_timeout=true --ignore=tests/test_wheel.py --ignore=tests/test_ci.py "$@" ||
+        -o faulthandler_exit_on_timeout=true --ignore=tests/test_wheel.py --ignore=tests/test_ci.py \
+        --ignore=tests/test_sanitizers.py "$@" ||
         failed="$failed the tests,"
     say "torture"
-    "$python" -m rcu torture --seconds "${RCU_TORTURE_SECONDS:-60}" || failed="$failed the torture,"
+    "$python" -m rcu torture --seconds "${RCU_TORTURE_SECONDS:-60}" --patience 600 || failed="$failed the torture,"
     export ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=report_bugs=0
     "$python" -I "$root/ci/reports.py" "$work/logs" || failed="$failed reports of $sanitizer,"
     [ -z "$failed" ] || die "failed:${failed%,}"
