@@ -16,14 +16,15 @@ SHOWN = 5
 # Where a report begins, or what a sanitizer says beside its reports.
 BEGIN = re.compile(
     r"^(?=(?:WARNING|FATAL): |==\d+==(?:ERROR|WARNING|FATAL): |(?:Direct|Indirect) leak of "
-    r"|SUMMARY: \w+: \d+ byte|ThreadSanitizer: |\S+:\d+:\d+: runtime error: )",
+    r"|SUMMARY: \w+: \d+ byte|(?:==\d+==)?ThreadSanitizer: |\S+:\d+:\d+: runtime error: )",
     re.M,
 )
 RULE = re.compile(r"^={8,}\n?", re.M)
 LEAK = re.compile(r"(?:Direct|Indirect) leak of ")
+# What is said beside them. In a fork child, ThreadSanitizer goes on to count the threads of the parent.
 BESIDE = re.compile(
     r"==\d+==ERROR: LeakSanitizer: detected memory leaks$|SUMMARY: \w+: \d+ byte\(s\) leaked"
-    r"|ThreadSanitizer: reported \d+ warnings$"
+    r"|ThreadSanitizer: reported \d+ warnings$|==\d+==ThreadSanitizer: dup thread with used id 0x[0-9a-f]+$"
 )
 SUPPRESSED = re.compile(r"^ThreadSanitizer: Matched \d+ suppressions|^ *(\d+) (\w+:\S+)$", re.M)
 # What the same error has in common wherever it is reported.

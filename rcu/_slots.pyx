@@ -226,7 +226,9 @@ cdef rcu_domain *domain_new(const rcu_slow *slow) noexcept nogil:
     domain.gp_done = RCU_SEQ_FIRST
     domain.phase = RCU_PHASE_DONE
     domain.fence = fence_flavor()
-    init_locks(domain)
+    rcu_mutex_init(&domain.lock)
+    rcu_mutex_init(&domain.doze_lock)
+    init_conditions(domain)
     rcu_mutex_lock(&registry.lock)
     registry.last_key += 1
     domain.key = registry.last_key
@@ -238,10 +240,8 @@ cdef rcu_domain *domain_new(const rcu_slow *slow) noexcept nogil:
     return domain
 
 
-cdef void init_locks(rcu_domain *domain) noexcept nogil:
+cdef void init_conditions(rcu_domain *domain) noexcept nogil:
     cdef int group
-    rcu_mutex_init(&domain.lock)
-    rcu_mutex_init(&domain.doze_lock)
     rcu_cond_init(&domain.doze)
     for group in range(RCU_GROUPS):
         rcu_cond_init(&domain.changed[group])
@@ -278,18 +278,23 @@ cdef void on_thread_exit() noexcept nogil:
     rcu_mutex_unlock(&registry.lock)
 
 
+# Who forks holds every lock, and its child, where it goes on, unlocks them like the parent: no other thread can have
+# been at work on what they guard. The conditions are made anew, for those who wait there are not in the child.
+
 cdef void before_fork() noexcept nogil:
     cdef rcu_domain *domain
     rcu_mutex_lock(&registry.lock)
     domain = registry.domains
     while domain != NULL:
         rcu_mutex_lock(&domain.lock)
+        rcu_mutex_lock(&domain.doze_lock)
         domain = domain.older
 
 
 cdef void after_fork_in_parent() noexcept nogil:
     cdef rcu_domain *domain = registry.domains
     while domain != NULL:
+        rcu_mutex_unlock(&domain.doze_lock)
         rcu_mutex_unlock(&domain.lock)
         domain = domain.older
     rcu_mutex_unlock(&registry.lock)
@@ -297,12 +302,12 @@ cdef void after_fork_in_parent() noexcept nogil:
 
 cdef void after_fork_in_child() noexcept nogil:
     cdef rcu_domain *domain = registry.domains
-    rcu_mutex_init(&registry.lock)
     while domain != NULL:
-        init_locks(domain)
+        init_conditions(domain)
         keep_only(domain, find(domain.key))
         domain = domain.older
     prepare_again()
+    after_fork_in_parent()
 
 
 cdef void keep_only(rcu_domain *domain, rcu_slot *mine) noexcept nogil:
