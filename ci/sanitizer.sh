@@ -62,7 +62,7 @@ install() {
 }
 
 # flaw FUNCTION REPORT [ARGUMENT]: the sanitizer is at work only if it reports what that function of flawed.c does.
-# The library stands where a module of the package would.
+# The library stands where a module of the package would. aborts=1: it does so on stderr, and ends the process.
 flaw() {
     rm -rf "$work/flaw"
     mkdir -p "$work/flaw" "$work/rcu"
@@ -72,8 +72,10 @@ flaw() {
     (
         log_to "$work/flaw"
         "$python" -I -c 'import ctypes, sys
-getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2])(*map(int, sys.argv[3:]))' "$work/rcu/flawed.so" "$1" ${3:+"$3"}
-    ) >"$work/said" 2>&1 || :
+getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2])(*map(int, sys.argv[3:]))' "$work/rcu/flawed.so" "$1" ${3:+"$3"} ||
+            exit # the shell's own word on how it ended goes there, too
+    ) >"$work/said" 2>&1 && [ -n "${aborts:-}" ] && die "$sanitizer lets go on after $1"
+    [ -z "${aborts:-}" ] || cp "$work/said" "$work/flaw/log"
     if "$python" -I "$root/ci/reports.py" "$work/flaw" >"$work/flawed" 2>&1 || ! grep -q "^report .*$2" "$work/flawed"; then
         tail -n 20 "$work/said" "$work/flawed" >&2
         die "$sanitizer does not report $1, so it would not report anything else"
