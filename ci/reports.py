@@ -1,8 +1,8 @@
 """reports.py FOLDER: sorts out what sanitizers wrote into the log files there; exits with 1 if any of it counts.
 
 All counts but the leaks of others. A leak is the package's if a function of its modules is in the stack that
-allocated: CPython leaves blocks of its own to the end of the process, and a free-threaded one keeps pointers to
-others where LeakSanitizer does not look.
+allocated, nearer than any Python code that it may have called: CPython leaves blocks of its own to the end of the
+process, and a free-threaded one keeps pointers to others where LeakSanitizer does not look.
 """
 
 import re
@@ -19,6 +19,7 @@ BEGIN = re.compile(
     r"|SUMMARY: \w+: \d+ byte|(?:==\d+==)?ThreadSanitizer: |\S+:\d+:\d+: runtime error: )",
     re.M,
 )
+PYTHON_CODE = "_PyEval_EvalFrameDefault"
 RULE = re.compile(r"^={8,}\n?", re.M)
 LEAK = re.compile(r"(?:Direct|Indirect) leak of ")
 # What is said beside them. In a fork child, ThreadSanitizer goes on to count the threads of the parent.
@@ -51,7 +52,7 @@ def sort_out(text):
             for number, name in SUPPRESSED.findall(part):
                 if name:
                     ignored[f"suppressed by {name}"] += int(number)
-        elif LEAK.match(part) and not OURS.search(part):
+        elif LEAK.match(part) and not OURS.search(part.split(PYTHON_CODE)[0]):
             ignored["leaks of others"] += 1
         else:
             reports.append(part)
