@@ -73,7 +73,7 @@ candidates() {
             if [ -f "$dir/$1" ] && [ -x "$dir/$1" ]; then printf '%s\n' "$dir/$1"; fi
         done
     )
-    for candidate in "$cache"/python-*t"${2:-}"/bin/"$1" ${2:-"$cache"/uv/*/bin/"$1"}; do
+    for candidate in "$cache"/python-*t"${2:-}"/bin/"$1" "$cache"/uv/*"${2:-}"/bin/"$1"; do
         if [ -x "$candidate" ]; then printf '%s\n' "$candidate"; fi
     done
 }
