@@ -41,6 +41,7 @@ else:
     compile_args, link_args = ["-O2", "-fno-semantic-interposition"], ["-pthread"]
 
 compile_args += os.environ.get("RCU_CFLAGS", "").split()
+link_args += os.environ.get("RCU_LDFLAGS", "").split()
 
 setup(
     ext_modules=cythonize(

@@ -1,12 +1,25 @@
 #!/bin/sh
-# Builds a free-threaded CPython from the distribution's source package into the cache, and prints what probe
-# says of it. Of the package only the original tarball is taken: the distribution's patches take ensurepip
-# and the usual layout away, which virtual environments need.
+# build-python.sh [tsan|asan]: builds a free-threaded CPython, ordinary or with that sanitizer, from the
+# distribution's source package into the cache, and prints what probe says of it. Of the package only the
+# original tarball is taken: the distribution's patches take ensurepip and the usual layout away, which virtual
+# environments need.
 
 # shellcheck disable=SC2329  # phase is what calls some of the functions
 
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/apt.sh"
+
+kind=${1:+-$1}
+options="--disable-gil --disable-test-modules"
+# Sanitized, CPython's own leaks and races are no reason not to build it. It is several times slower: what there is to
+# install is installed by an ordinary one.
+case ${1:-} in
+    '') ;;
+    asan) options="$options --without-ensurepip --with-address-sanitizer" ASAN_OPTIONS=detect_leaks=0 ;;
+    tsan) options="$options --without-ensurepip --with-thread-sanitizer" TSAN_OPTIONS=report_bugs=0 ;;
+    *) die "$1: not a sanitizer that CPython is built with here: asan or tsan" ;;
+esac
+export ASAN_OPTIONS TSAN_OPTIONS
 
 command -v apt-get >/dev/null ||
     die "no free-threaded CPython 3.13 or later was found, and there is no apt-get to fetch its source with:" \
@@ -14,19 +27,19 @@ command -v apt-get >/dev/null ||
 sh "$root/ci/packages.sh" cc:gcc cc:libc6-dev make:make xz:xz-utils \
     zlib.h:zlib1g-dev openssl/ssl.h:libssl-dev ffi.h:libffi-dev
 
-lock python
+lock "python$kind"
 for version in $versions; do
-    if usable "python${version}t" 2>/dev/null; then exit; fi # built while this one waited
+    if usable "python${version}t" "$kind" 2>/dev/null; then exit; fi # built while this one waited
 done
 
-log=$cache/log/build-python.log
+log=$cache/log/build-python$kind.log
 : >"$log"
 work=$(mktemp -d "$cache/build.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 began=$(date +%s)
-say "no free-threaded CPython here: builds one (some minutes; log: $log)"
+say "no free-threaded CPython${1:+ with $1} here: builds one (some minutes; log: $log)"
 
 # phase WHAT COMMAND...
 phase() {
@@ -55,13 +68,25 @@ download() { (cd "$work/$version" && apt apt-get source --download-only --tar-on
 
 unpack() { mkdir src && xz -dc ./*.orig.tar.xz | tar -x -f - -C src --strip-components=1; }
 
+# shellcheck disable=SC2086  # a list
+configure() { ./configure $options --prefix="$prefix"; }
+
+# What CPython knows of its own races, which is no part of an installation.
+keep() {
+    case $kind in
+        -tsan) cp Tools/tsan/suppressions_free_threading.txt "$work/$version/root$prefix/tsan.supp" ;;
+        *) ;;
+    esac
+}
+
 # Installed aside and renamed, so that what is in the cache is always complete.
 build() (
     cd "$work/$version"
     phase "unpacks" unpack && cd src &&
-        phase "configures" ./configure --disable-gil --disable-test-modules --prefix="$prefix" &&
+        phase "configures" configure &&
         phase "compiles" make -j"$(getconf _NPROCESSORS_ONLN)" &&
         phase "installs" make install DESTDIR="$work/$version/root" &&
+        phase "keeps the suppressions" keep &&
         phase "tries it out" probe "$work/$version/root$prefix/bin/$name" &&
         rm -rf "$prefix" && mv "$work/$version/root$prefix" "$prefix"
 )
@@ -76,7 +101,7 @@ packages >"$work/packages"
 }
 while read -r version package; do
     name=${package%%=*}t
-    prefix=$cache/python-$(printf '%s' "$version" | tr -d '~')t
+    prefix=$cache/python-$(printf '%s' "$version" | tr -d '~')t$kind
     mkdir "$work/$version"
     phase "downloads the source of $version" download "$package" </dev/null || {
         # What testing and unstable list is not always there yet, or any more.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # build.sh [PYTHON [EXTRAS]]: builds the checkout and installs it, with its extras (test), into a virtual
-# environment for that interpreter (python.sh's); prints the path of the environment's python.
+# environment for that interpreter (python.sh's); prints the path of the environment's python. RCU_CFLAGS and
+# RCU_LDFLAGS are further flags of the compiler; what is linked otherwise has an environment of its own.
 
 . "$(dirname "$0")/common.sh"
 
@@ -16,7 +17,7 @@ python=${version#* }
 sh "$root/ci/packages.sh" cc:gcc cc:libc6-dev
 
 # Each checkout and each interpreter has its own.
-env=$cache/env-${version%% *}-$(printf '%s\n' "$root" "$python" | cksum | cut -d ' ' -f 1)
+env=$cache/env-${version%% *}-$(printf '%s\n' "$root" "$python" ${RCU_LDFLAGS:+"$RCU_LDFLAGS"} | cksum | cut -d ' ' -f 1)
 log=$cache/log/${env##*/}.log
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONSAFEPATH=1
 lock "${env##*/}"
@@ -54,7 +55,7 @@ if ! [ -e "$env/made" ] || ! "$env/bin/python" -c 'import pip' 2>>"$log"; then
     : >"$env/made"
 fi
 sources >"$env/sources"
-stamp=$({ tr '\n' '\0' <"$env/sources" | xargs -0 cksum; printf '%s\n' "${RCU_CFLAGS:-}"; } | cksum)
+stamp=$({ tr '\n' '\0' <"$env/sources" | xargs -0 cksum; printf '%s\n' "${RCU_CFLAGS:-}" "${RCU_LDFLAGS:-}"; } | cksum)
 if [ "$stamp" != "$(cat "$env/stamp" 2>/dev/null)" ]; then
     say "builds rcu for ${version%% *}"
     rm -f "$env/stamp"

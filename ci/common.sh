@@ -62,9 +62,10 @@ reason() {
     esac
 }
 
-# candidates NAME: every executable of that name on PATH and in the cache.
+# candidates NAME [KIND]: every executable of that name on PATH and in the cache; with a kind (-tsan, -asan),
+# only those that were built so there.
 candidates() {
-    (
+    [ -n "${2:-}" ] || (
         set -f
         IFS=:
         for dir in $PATH; do
@@ -72,14 +73,14 @@ candidates() {
             if [ -f "$dir/$1" ] && [ -x "$dir/$1" ]; then printf '%s\n' "$dir/$1"; fi
         done
     )
-    for candidate in "$cache"/python-*/bin/"$1" "$cache"/uv/*/bin/"$1"; do
+    for candidate in "$cache"/python-*t"${2:-}"/bin/"$1" "$cache"/uv/*"${2:-}"/bin/"$1"; do
         if [ -x "$candidate" ]; then printf '%s\n' "$candidate"; fi
     done
 }
 
-# usable NAME: probes the candidates and prints what probe says of the first good one.
+# usable NAME [KIND]: probes the candidates and prints what probe says of the first good one.
 usable() {
-    candidates "$1" | while IFS= read -r candidate; do
+    candidates "$@" | while IFS= read -r candidate; do
         if found=$(probe "$candidate" 2>&1 </dev/null); then
             case $found in
                 *[0-9][ab][0-9]*\ /*) say "$candidate passed over: an alpha or beta" ;;

@@ -24,7 +24,8 @@ cdef void enter_slow(rcu_slot *slot) noexcept nogil:
     # The number is read anew each time: with an old one, leaders would wait for sections that began after their
     # period.
     cdef uint64_t g = rcu_load_relaxed(&slot.domain.gp_seq)
-    rcu_store_relaxed(&slot.seq, g | RCU_SEQ_BUSY)
+    # [B] with [G]: the newest number says that the sections before are over, as the store did which this one replaces.
+    rcu_store_release(&slot.seq, g | RCU_SEQ_BUSY)
     # [Q] with [D]: if our store comes first, the leader sees us busy; if its fence does, we see what was published.
     # With [K]: if our store comes first, the second look sees g; if the leader's flag does, we see the flag.
     # With [P]: a caller that read an older gp_seq than we did had published before.

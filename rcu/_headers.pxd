@@ -56,6 +56,7 @@ cdef extern from "rcu/slot.h" nogil:
 
 cdef extern from "rcu/domain.h" nogil:
     const int RCU_GROUPS
+    const uint64_t RCU_BLOCK_SLOTS, RCU_FIRST_ROOM
     enum rcu_phase:
         RCU_PHASE_DONE
         RCU_PHASE_STARTED

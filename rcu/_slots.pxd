@@ -5,8 +5,8 @@ Owns the pool of slots and the list of domains, and keeps them true when threads
 It does not know what a grace period is: it is handed the slow halves of the read side, and the wake-up is a
 count and a condition.
 
-Lock order: the registry's lock, then one domain's, then where that domain's leader dozes; a fork takes the
-registry's and all domains'.
+Lock order: the registry's lock, then one domain's, then where that domain's leader dozes; a fork takes them
+all.
 """
 
 from libc.stdint cimport uint64_t

@@ -7,10 +7,10 @@ from libc.string cimport memset
 
 from rcu._flavor cimport fence_flavor, prepare_again
 from rcu._headers cimport (
-    RCU_GROUPS, RCU_PHASE_DONE, RCU_PHASE_STARTED, RCU_PHASE_WAITING, RCU_SEQ_DETACHED, RCU_SEQ_FIRST,
-    RCU_SEQ_QUIESCED, RCU_SLOT_SIZE, rcu_at_fork, rcu_cond_destroy, rcu_cond_init, rcu_cond_signal, rcu_exchange,
-    rcu_fetch_add, rcu_fetch_sub, rcu_held, rcu_load_relaxed, rcu_mutex, rcu_mutex_destroy,
-    rcu_mutex_init, rcu_mutex_lock, rcu_mutex_unlock, rcu_store_relaxed, rcu_thread_ident,
+    RCU_BLOCK_SLOTS, RCU_FIRST_ROOM, RCU_GROUPS, RCU_PHASE_DONE, RCU_PHASE_STARTED, RCU_PHASE_WAITING,
+    RCU_SEQ_DETACHED, RCU_SEQ_FIRST, RCU_SEQ_QUIESCED, RCU_SLOT_SIZE, rcu_at_fork, rcu_cond_destroy, rcu_cond_init,
+    rcu_cond_signal, rcu_exchange, rcu_fetch_add, rcu_fetch_sub, rcu_held, rcu_load_relaxed, rcu_mutex,
+    rcu_mutex_destroy, rcu_mutex_init, rcu_mutex_lock, rcu_mutex_unlock, rcu_store_relaxed, rcu_thread_ident,
     rcu_thread_native_id, rcu_thread_yield,
 )
 from rcu._threads cimport each_slot, find, forget, forget_all, make_room, remember, watch_threads
@@ -21,7 +21,6 @@ cdef extern from *:
     #include "rcu/domain.h"
 
     /* Slots come in blocks, each slot on lines of its own. */
-    #define RCU_BLOCK_SLOTS 32
     struct rcu_block {
         struct rcu_block *next;
         char room[(RCU_BLOCK_SLOTS + 1) * RCU_SLOT_SIZE]; /* one more, for the alignment */
@@ -54,7 +53,6 @@ cdef extern from *:
     /* A new structure is as large as the header says: what others compile against depends on it. */
     typedef char rcu_slot_has_its_size[sizeof(struct rcu_slot) == RCU_SLOT_SIZE ? 1 : -1];
     """
-    const uint64_t RCU_BLOCK_SLOTS
     const uint64_t rcu_gp_never
     struct rcu_block:
         rcu_block *next
@@ -157,7 +155,7 @@ cdef bint enlist(rcu_domain *domain, rcu_slot *slot) noexcept nogil:
     cdef rcu_slot **slots
     visit(domain)
     if domain.n_slots == domain.room:
-        room = domain.room * 2 if domain.room else 8
+        room = domain.room * 2 if domain.room else RCU_FIRST_ROOM
         slots = <rcu_slot **>realloc(domain.slots, room * sizeof(rcu_slot *))
         if slots == NULL:
             rcu_mutex_unlock(&domain.lock)
@@ -228,7 +226,9 @@ cdef rcu_domain *domain_new(const rcu_slow *slow) noexcept nogil:
     domain.gp_done = RCU_SEQ_FIRST
     domain.phase = RCU_PHASE_DONE
     domain.fence = fence_flavor()
-    init_locks(domain)
+    rcu_mutex_init(&domain.lock)
+    rcu_mutex_init(&domain.doze_lock)
+    init_conditions(domain)
     rcu_mutex_lock(&registry.lock)
     registry.last_key += 1
     domain.key = registry.last_key
@@ -240,10 +240,8 @@ cdef rcu_domain *domain_new(const rcu_slow *slow) noexcept nogil:
     return domain
 
 
-cdef void init_locks(rcu_domain *domain) noexcept nogil:
+cdef void init_conditions(rcu_domain *domain) noexcept nogil:
     cdef int group
-    rcu_mutex_init(&domain.lock)
-    rcu_mutex_init(&domain.doze_lock)
     rcu_cond_init(&domain.doze)
     for group in range(RCU_GROUPS):
         rcu_cond_init(&domain.changed[group])
@@ -280,18 +278,23 @@ cdef void on_thread_exit() noexcept nogil:
     rcu_mutex_unlock(&registry.lock)
 
 
+# Who forks holds every lock, and its child, where it goes on, unlocks them like the parent: no other thread can have
+# been at work on what they guard. The conditions are made anew, for those who wait there are not in the child.
+
 cdef void before_fork() noexcept nogil:
     cdef rcu_domain *domain
     rcu_mutex_lock(&registry.lock)
     domain = registry.domains
     while domain != NULL:
         rcu_mutex_lock(&domain.lock)
+        rcu_mutex_lock(&domain.doze_lock)
         domain = domain.older
 
 
 cdef void after_fork_in_parent() noexcept nogil:
     cdef rcu_domain *domain = registry.domains
     while domain != NULL:
+        rcu_mutex_unlock(&domain.doze_lock)
         rcu_mutex_unlock(&domain.lock)
         domain = domain.older
     rcu_mutex_unlock(&registry.lock)
@@ -299,12 +302,12 @@ cdef void after_fork_in_parent() noexcept nogil:
 
 cdef void after_fork_in_child() noexcept nogil:
     cdef rcu_domain *domain = registry.domains
-    rcu_mutex_init(&registry.lock)
     while domain != NULL:
-        init_locks(domain)
+        init_conditions(domain)
         keep_only(domain, find(domain.key))
         domain = domain.older
     prepare_again()
+    after_fork_in_parent()
 
 
 cdef void keep_only(rcu_domain *domain, rcu_slot *mine) noexcept nogil:

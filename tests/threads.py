@@ -1,10 +1,12 @@
 """Starts threads together and re-raises what they raise."""
 
 import contextlib
+import os
 import threading
 
-PATIENCE = 60.0
-"""Seconds after which a test that waits gives up: no measure of anything, only the end of a hang."""
+PATIENCE = 60.0 * float(os.environ.get("RCU_TEST_SLOWNESS", "1"))
+"""Seconds after which a test that waits gives up: no measure of anything, only the end of a hang. Under a sanitizer,
+the interpreter is several times slower."""
 
 
 def together(*functions):

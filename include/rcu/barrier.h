@@ -16,7 +16,7 @@
  *
  *   label  where                                    orders                                     partner
  *   [A]    rcu_enter, LIGHT (fence flavor: [F])     busy store -> the section's loads          [E]
- *   [B]    rcu_exit, rejoin, quiesce: RELEASE       the section's accesses -> idle store       [G]
+ *   [B]    rcu_exit, and what replaces its: RELEASE the section's accesses -> idle store       [G]
  *   [C]    rcu_exit, LIGHT (fence flavor: full)     idle store -> load of gp_seq               [E]
  *   [D]    leader, full, after gp_seq moved         gp_seq -> the leader's looks at slots      [F] [Q]
  *   [E]    leader, HEAVY                            gp_seq, parked -> the looks that count     [A] [C]
@@ -28,6 +28,8 @@
  *   [V]    published pointer: RELEASE, ACQUIRE      what was published -> the pointer          itself
  *   [X]    rejoin, full                             sequence store, gp_seq -> awaited, loads   [K] [P]
  *   [Z]    gp_done: RELEASE, read with ACQUIRE      all of a period -> what its waiters do     itself
+ *
+ * [B] also stands at the stores that replace an exit's before a leader has seen it: rejoin, quiesce, enter_slow.
  *
  * [D] cannot be left to the addition that moves gp_seq: a sequentially consistent read-modify-write is ordered with
  * its like, and is no fence for the accesses around it. [P] needs a full fence at its partners, after the load of

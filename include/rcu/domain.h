@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "atomic.h"
 #include "slot.h"
 #include "thread.h"
 
@@ -14,6 +15,16 @@
 #define RCU_OWN_LINE __declspec(align(128))
 #else
 #define RCU_OWN_LINE __attribute__((aligned(RCU_SLOT_SIZE)))
+#endif
+
+/* How much there is at first. Under a sanitizer it is as little as can be: the pool and the lists of slots then grow,
+ * move and change hands with the second thread, and not first with the ninth or the thirtieth. */
+#if defined(RCU_SANITIZED)
+#define RCU_BLOCK_SLOTS 2 /* so many does the pool get at a time */
+#define RCU_FIRST_ROOM 1  /* of a domain's list of slots; it doubles */
+#else
+#define RCU_BLOCK_SLOTS 32
+#define RCU_FIRST_ROOM 8
 #endif
 
 /* Where the newest started grace period stands. */

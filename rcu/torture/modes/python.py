@@ -11,8 +11,8 @@ from rcu.torture.scene import Scene, Setting
 
 TITLE = "readers and updaters in Python"
 
-WORDS = 64
-POISON = 0xDB
+WORDS = 16
+POISON = 0xDBDBDBDB
 SHORT = 0.0002  # seconds until a wait gives up
 
 
@@ -43,16 +43,17 @@ class _Page:
     """A resource that is overwritten when it is closed."""
 
     def __init__(self, number: int) -> None:
-        self.byte = number % 200
-        self.data = bytearray([self.byte]) * WORDS
+        self.number = number
+        self.words = [number] * WORDS
 
     def close(self) -> None:
-        self.data[:] = bytes([POISON]) * WORDS
+        for i in range(WORDS):
+            self.words[i] = POISON
 
     def check(self) -> None:
-        data = bytes(self.data)
-        if data != bytes([self.byte]) * WORDS:
-            raise AssertionError(f"a section met a page of {self.byte:#x} that holds {data[0]:#x} ... {data[-1]:#x}")
+        for i in range(WORDS):
+            if self.words[i] != self.number:
+                raise AssertionError(f"a section met page {self.number:#x}, whose word {i} is {self.words[i]:#x}")
 
 
 class _Shared:
