@@ -72,7 +72,7 @@ cdef class Reader:
         cdef uint64_t stamp, turn, _
         cdef uint64_t turns = (chance >> 32) % (self.hold + 1)
         cdef bint parked = rcu_load_relaxed(&slot.parked) != 0
-        if self.idled or chance % 16 == 3:
+        if self.idled or chance % 32 == 3:
             # What orders the begin of a section with its loads is then put to the test.
             self.idled = False
             turns += LONG

@@ -8,7 +8,7 @@ from rcu.torture.scene import Scene, Setting
 
 TITLE = "readers and updaters in C, one domain"
 
-HOLDS = (0, 8, 64, 1000)
+HOLDS = (0, 8, 64, 512)  # turns
 
 
 def expected(setting: Setting) -> set[str]:
