@@ -69,7 +69,7 @@ cdef class Reader:
         cdef rcu_domain *domain = self.field.domain.engine
         cdef uint64_t chance = draw(&self.state)
         cdef rcu_thing *thing
-        cdef uint64_t stamp, turn, _
+        cdef uint64_t stamp, age, turn, _
         cdef uint64_t turns = (chance >> 32) % (self.hold + 1)
         cdef bint parked = rcu_load_relaxed(&slot.parked) != 0
         if self.idled or chance % 32 == 3:
@@ -104,10 +104,10 @@ cdef class Reader:
             if rcu_thing_stamp(thing) != stamp:
                 break
         self.check(self.field, thing, stamp)
-        turn = rcu_load_relaxed(&thing.age)
-        self.ages[min(turn, <uint64_t>(AGES - 1))] += 1
-        if turn >= TOO_OLD:
-            self.field.report(stamp, stamp, turn)
+        age = rcu_load_relaxed(&thing.age)
+        self.ages[min(age, <uint64_t>(AGES - 1))] += 1
+        if age >= TOO_OLD:
+            self.field.report(stamp, stamp, age)
         if thing != rcu_thing_dereference(&self.field.current):
             self.overtaken += 1
         if rcu_load_relaxed(&domain.gp_seq) != rcu_load_relaxed(&slot.seq) & ~RCU_SEQ_BUSY:

@@ -42,7 +42,7 @@ cdef class Updater:
 
     :param way: one of `WAYS`.
     :param limit: so many updates; 0: until the field is stopped.
-    :param grace: false: free at once, to see that the torture notices.
+    :param grace: false: free before the grace period, to see that the torture notices.
     """
 
     cdef readonly Field field
@@ -92,6 +92,7 @@ cdef class Updater:
         rcu_store_relaxed(&old.age, REMOVED)
         if not self.grace:
             rcu_thing_bury(old)
+            self.see_through(needed(domain))  # for readers that rest until periods complete
             return True
         if self.n_pending == PENDING:
             self.drain()

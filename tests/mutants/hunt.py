@@ -127,7 +127,7 @@ def _telling(text: str) -> str:
 def hunt(hunt: Hunt, chosen: list[Mutant]) -> list[str]:
     """Kills mutants; returns the names of those that live."""
     width = max(len(mutant.name) for mutant in chosen)
-    print(f"{'mutant':{width}}  {'killed by':42}  {'after':>7}  by x86")
+    print(f"{'mutant':{width}}  {'killed by':42}  {'after':>7}  on x86  what it said")
     alive = []
     for mutant in chosen:
         lib = hunt.build(mutant.name)
