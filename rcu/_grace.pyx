@@ -190,9 +190,9 @@ cdef bint nobody_to_wait_for(rcu_domain *domain) noexcept nogil:
 
 
 cdef bint is_surely_ready(rcu_slot *slot, uint64_t n) noexcept nogil:
-    # [G] with [B]: what the section did comes before its end, which we see; so does that it cleared the flag. Seq first,
-    # then the flag: the other way round, the flag could be from before a section that cleared it, and seq from after
-    # that section, while the next one has begun unseen.
+    # [G] with [B]: what the section did comes before its end, which we see; so does its clearing of the flag. Seq
+    # first, then the flag: the other way round, the flag could be from before a section that cleared it, and seq from
+    # after that section, while the next one has begun unseen.
     cdef uint64_t seq = rcu_load_acquire(&slot.seq)
     if seq == RCU_SEQ_QUIESCED or (seq & ~RCU_SEQ_BUSY) >= n:
         return True

@@ -30,7 +30,8 @@ def build(setting: Setting) -> Scene:
     hold = chance.choice(HOLDS)
     # A crowd shares, and its leaders sleep. Two threads that have a processor each meet most closely: where more want
     # to run, a section that lost its processor keeps all grace periods waiting.
-    readers, updaters = chance.choice(((setting.readers, setting.updaters), (1, 1), (1, setting.updaters)))
+    all_of_them = setting.readers, setting.updaters
+    readers, updaters = chance.choice((all_of_them, all_of_them, (1, 1), (1, setting.updaters)))
     for _ in range(readers):
         scene.add_reader(Reader(field, chance.getrandbits(64), hold=hold))
     first = chance.randrange(len(WAYS))
