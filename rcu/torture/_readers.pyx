@@ -19,7 +19,9 @@ from rcu.torture._field cimport (
 cdef enum:
     AGES = 8            # of the histogram; the last stands for all above
     REST_PERIODS = 4    # at most, that a thread stays idle for: longer than it takes to be parked
+    REST = 10_000       # turns, at most, that it does
     OVERSTAY = 200_000  # turns, at most, that a section lasts
+    YIELD = 8192        # turns until others are let in, which may take a while
     LONG = 3000         # turns, more, of a section that began late
 
 
@@ -92,12 +94,12 @@ cdef class Reader:
             rcu_enter(crossing)
             self.glance(self.other)
             rcu_exit(crossing)
-        if chance % 1024 == 2:
+        if chance % 4096 == 2:
             # Long enough for a leader to begin a period, and to see that it must sleep.
             turn = 0
             while turn < OVERSTAY and rcu_load_relaxed(&slot.awaited) == 0:
                 turn += 1
-                if turn % 64 == 0:
+                if turn % YIELD == 0:
                     rcu_thread_yield()
                     self.check(self.field, thing, stamp)
         for _ in range(turns):
@@ -130,7 +132,7 @@ cdef class Reader:
         """What a thread does between sections; returns its slot."""
         cdef rcu_domain *domain = self.field.domain.engine
         cdef uint64_t chance = draw(&self.state) >> 32
-        cdef uint64_t until
+        cdef uint64_t turn, until
         cdef rcu_slot *again
         # A leader that set the flag too late takes it back by itself. Had the end of the section not been told, the
         # flag would stay, and this thread get no further.
@@ -152,8 +154,9 @@ cdef class Reader:
             self.rested += 1
             self.idled = True
             until = rcu_load_relaxed(&domain.gp_done) + (1 + (chance >> 10) % REST_PERIODS) * RCU_SEQ_STEP
-            while rcu_load_relaxed(&domain.gp_done) < until and rcu_load_relaxed(&self.field.stopped) == 0:
-                rcu_thread_yield()
+            turn = 0
+            while rcu_load_relaxed(&domain.gp_done) < until and turn < REST:
+                turn += 1
         return slot
 
     @property
