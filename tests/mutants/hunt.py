@@ -17,7 +17,7 @@ from pathlib import Path
 
 from plant import ROOT, Mutant, mutants
 
-TORTURE = ("--seconds", "3", "--patience", "10")
+TORTURE = ("--seconds", "5", "--patience", "10")
 LIMIT = 600  # seconds, after which a check that neither passes nor fails is taken for broken
 
 
