@@ -18,6 +18,7 @@ from pathlib import Path
 from plant import ROOT, Mutant, mutants
 
 TORTURE = ("--seconds", "5", "--patience", "10")
+ATTEMPTS = 6  # of a check that depends on timing; `--sound` says how often one of them passes without a fault
 LIMIT = 600  # seconds, after which a check that neither passes nor fails is taken for broken
 
 
@@ -131,7 +132,7 @@ def hunt(hunt: Hunt, chosen: list[Mutant]) -> list[str]:
     alive = []
     for mutant in chosen:
         lib = hunt.build(mutant.name)
-        found = hunt.check(mutant, lib)
+        found = _insist(hunt, mutant, lib)
         shutil.rmtree(lib.parent)
         by = mutant.killed_by if found.killed else "NOT KILLED"
         print(
@@ -142,6 +143,17 @@ def hunt(hunt: Hunt, chosen: list[Mutant]) -> list[str]:
         if not found.killed:
             alive.append(mutant.name)
     return alive
+
+
+def _insist(hunt: Hunt, mutant: Mutant, lib: Path) -> Found:
+    """Runs a check that depends on timing again while it finds nothing: races are rare on a machine that is busy."""
+    seconds = 0.0
+    for _ in range(1 if mutant.deterministic else ATTEMPTS):
+        found = hunt.check(mutant, lib)
+        seconds += found.seconds
+        if found.killed is not False:
+            break
+    return Found(found.killed, seconds, found.said)
 
 
 def prove_sound(hunt: Hunt, chosen: list[Mutant], times: int) -> list[str]:
