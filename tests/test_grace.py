@@ -308,7 +308,7 @@ def test_a_timed_out_leader_is_replaced(domain):
 
 def test_timeouts_come_and_go_under_load(domain):
     """Leaders that leave early, all the time, beside callers that must not: nobody is forgotten."""
-    reader = Reader(domain, 200_000)
+    reader = Reader(domain, 5_000_000)
     gave_up = []
     # Where processors are scarce, who sleeps for a moment wakes when the section has ended: so every other time it
     # does not sleep at all.
