@@ -2,11 +2,13 @@
 
 Readers bracket what they read with a section, ``with rcu.default_domain:``, and never wait. An updater publishes
 a new version, waits for a *grace period*, ``rcu.synchronize()``, and may then free the old one, for every reader
-that could still see it has left its section.
+that could still see it has left its section. An updater that cannot wait has what is left done later:
+``rcu.call(func)``, ``rcu.retire(obj)``, ``await rcu.synchronize_async()``.
 """
 
 from pathlib import Path
 
+from rcu._calls import set_exit_timeout
 from rcu._domain import Domain, default_domain, flavor
 from rcu._refcount import share_function
 from rcu._sections import Guard
@@ -32,20 +34,27 @@ __all__ = [
     "SectionError",
     "StallWarning",
     "WrongThreadError",
+    "barrier",
+    "barrier_async",
+    "call",
     "default_domain",
     "flavor",
     "get_include",
     "poll",
     "quiesce",
+    "quiesce_on_pending",
     "read",
     "read_lock",
     "read_lock_held",
     "read_unlock",
     "register_thread",
+    "retire",
     "run",
+    "set_exit_timeout",
     "start_poll",
     "stats",
     "synchronize",
+    "synchronize_async",
     "unregister_thread",
 ]
 
@@ -59,8 +68,14 @@ quiesce = share_function(default_domain.quiesce)
 register_thread = share_function(default_domain.register_thread)
 unregister_thread = share_function(default_domain.unregister_thread)
 synchronize = share_function(default_domain.synchronize)
+synchronize_async = share_function(default_domain.synchronize_async)
+quiesce_on_pending = share_function(default_domain.quiesce_on_pending)
 start_poll = share_function(default_domain.start_poll)
 poll = share_function(default_domain.poll)
+call = share_function(default_domain.call)
+retire = share_function(default_domain.retire)
+barrier = share_function(default_domain.barrier)
+barrier_async = share_function(default_domain.barrier_async)
 stats = share_function(default_domain.stats)
 
 

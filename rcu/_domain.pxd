@@ -14,10 +14,5 @@ cdef class Domain:
     cdef uint64_t key              # of the engine, one load nearer
     cdef object __weakref__
     cdef object _name              # untyped, so that the type is the collector's, which alone frees deferred objects
-    cdef uint64_t stall_ns         # 0: off; read and written relaxed, by any thread
-    cdef uint64_t _backlog_limit
-
-    cdef int step_aside(self, str what) except -1
-    cdef int wait_until(self, uint64_t need, uint64_t until, object timeout) except -1
-    cdef int report(self) except -1
-    cdef tuple waited_for(self)
+    cdef object _periods           # who awaits a grace period; made at the first such await
+    cdef object _barriers

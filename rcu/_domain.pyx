@@ -2,45 +2,35 @@
 """Domain: the Python face of slots and grace periods. See the .pxd for the map."""
 
 import operator
-from threading import main_thread
-
 cimport cython
 from cpython.object cimport PyObject
-from cpython.exc cimport PyErr_CheckSignals
+from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uint64_t
 
-from rcu._grace cimport (
-    COMPLETED, Outcome, Survey, awaited, grace_domain, is_over, needed, poll, quiesce, stalled, survey, take_abandoned,
-    wait,
+from rcu._calls cimport (
+    check_barrier, defer_call, defer_drop, notify_of_deferred, notify_of_period, python_domain, wait_for_deferred,
 )
 from rcu._clock cimport deadline, nanoseconds
+from rcu._deferred cimport Backlog, close_domain, look
 from rcu._flavor cimport flavor_name
+from rcu._grace cimport Survey, is_over, needed, poll, quiesce, survey
 from rcu._headers cimport (
-    RCU_NEVER, RCU_NS_PER_SECOND, RCU_SEQ_FIRST, RCU_SEQ_STEP, rcu_awaited, rcu_clock, rcu_enter, rcu_exit, rcu_held,
-    rcu_load_relaxed, rcu_slot, rcu_store_relaxed, rcu_thread_ident,
+    RCU_NEVER, RCU_NS_PER_SECOND, RCU_SEQ_FIRST, RCU_SEQ_STEP, rcu_enter, rcu_exit, rcu_held, rcu_load_relaxed,
+    rcu_slot, rcu_store_relaxed,
 )
-from rcu._refcount cimport METH_FASTCALL, PyCFunction, PyMethodDef, put_method, share, share_methods
+from rcu._refcount cimport METH_FASTCALL, METH_KEYWORDS, PyCFunction, PyMethodDef, put_method, share, share_methods
 from rcu._sections cimport attached, end_section, new_guard, this_thread
-from rcu._slots cimport depth, detach, domain_free
+from rcu._slots cimport depth, detach
 from rcu._threads cimport find
+from rcu._waits cimport report, step_aside, wait_for_period, wait_in_naps, waited_for
 
-from rcu.diagnostics import DomainStats, describe_threads, log_abandoned, log_stall
-from rcu.errors import DeadlockError, SectionError
+from rcu.aio import Waiters, quiesce_on_pending
+from rcu.diagnostics import DomainStats
+from rcu.errors import SectionError
 
 
 cdef extern from "Python.h":
     bint Py_IsFinalizing()
-
-# A wait looks up this often: the main thread for signals, every other for a stall to report. Who waits is woken
-# when the period is over; the nap is not how long that takes.
-cdef uint64_t NAP_NS = RCU_NS_PER_SECOND
-cdef uint64_t MAIN_NAP_NS = RCU_NS_PER_SECOND // 20
-cdef uint64_t SHORTEST_NAP_NS = RCU_NS_PER_SECOND // 1000
-cdef uint64_t NAPS_PER_STALL = 16
-
-cdef enum:
-    NAMED_THREADS = 8  # so many does a report name; it says how many more there are
-
 
 @cython.final
 cdef class Domain:
@@ -53,7 +43,8 @@ cdef class Domain:
     :param name: what reports and messages call it, a string; ``domain-N`` by default.
     :param stall_timeout: age in seconds at which a grace period that is not over is logged (logger ``"rcu"``),
         with the threads that it waits for, and again each time the age has doubled; ``None``: never.
-    :param backlog_limit: how many deferred callbacks may be pending; at least 1.
+    :param backlog_limit: how many deferred callbacks may be pending before who defers more waits for them, unless in
+        a section, where one never waits; at least 1.
     :raises TypeError, ValueError: an argument is of another type, or out of range.
 
     All methods may be called from any thread. A domain cannot be subclassed, copied or pickled.
@@ -63,23 +54,22 @@ cdef class Domain:
     def __cinit__(self, name=None, *, stall_timeout=10.0, backlog_limit=100_000):
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a string or None, not {type(name).__name__}")
-        self.engine = grace_domain()
+        self.engine = python_domain()
         if self.engine is NULL:
             raise MemoryError("no memory for a domain")
         self.key = self.engine.key
         self._name = f"domain-{self.key}" if name is None else name
+        Py_INCREF(self._name)
+        self.engine.label = <void *>self._name
         # From here on the domain is whole: what converts the arguments may be Python, and find it.
         self.stall_timeout = stall_timeout
-        limit = operator.index(backlog_limit)
-        if not 1 <= limit < 2**63:
-            raise ValueError(f"backlog_limit must be at least 1 and below 2**63, not {limit}")
-        self._backlog_limit = limit
+        self.backlog_limit = backlog_limit
         share(self)
 
     def __dealloc__(self):
         # At exit, daemon threads may still wait or read here: their frames no longer count.
         if self.engine is not NULL and not Py_IsFinalizing():
-            domain_free(self.engine)
+            close_domain(self.engine)
 
     def __repr__(self):
         return f"<rcu.Domain {self._name!r}>"
@@ -94,13 +84,33 @@ cdef class Domain:
 
     @property
     def backlog_limit(self):
-        """How many deferred callbacks may be pending."""
-        return self._backlog_limit
+        """How many deferred callbacks may be pending before who defers more waits for them. May be changed."""
+        return rcu_load_relaxed(&self.engine.backlog_limit)
+
+    @backlog_limit.setter
+    def backlog_limit(self, limit):
+        limit = operator.index(limit)
+        if not 1 <= limit < 2**63:
+            raise ValueError(f"backlog_limit must be at least 1 and below 2**63, not {limit}")
+        rcu_store_relaxed(&self.engine.backlog_limit, limit)
+
+    @property
+    def batch_window(self):
+        """For how many seconds callbacks are gathered into a batch, which shares a grace period, while the one before
+        has just been called; the first ones do not wait. 1 ms at first. May be changed."""
+        return rcu_load_relaxed(&self.engine.window_ns) / <double>RCU_NS_PER_SECOND
+
+    @batch_window.setter
+    def batch_window(self, seconds):
+        cdef uint64_t ns = nanoseconds("batch_window", seconds)
+        if ns > RCU_NS_PER_SECOND:
+            raise ValueError(f"batch_window must be a number of seconds from 0 to 1, not {seconds!r}")
+        rcu_store_relaxed(&self.engine.window_ns, ns)
 
     @property
     def stall_timeout(self):
         """Age in seconds at which a grace period that is not over is logged; ``None``: never. May be changed."""
-        cdef uint64_t ns = rcu_load_relaxed(&self.stall_ns)
+        cdef uint64_t ns = rcu_load_relaxed(&self.engine.stall_ns)
         return None if ns == 0 else float("inf") if ns == RCU_NEVER else ns / <double>RCU_NS_PER_SECOND
 
     @stall_timeout.setter
@@ -108,7 +118,7 @@ cdef class Domain:
         cdef uint64_t ns = 0 if seconds is None else nanoseconds("stall_timeout", seconds)
         if seconds is not None and ns == 0:
             raise ValueError(f"stall_timeout must be above 0 seconds, or None for never, not {seconds!r}")
-        rcu_store_relaxed(&self.stall_ns, ns)  # one word, alone: nothing else depends on it
+        rcu_store_relaxed(&self.engine.stall_ns, ns)  # one word, alone: nothing else depends on it
 
     # ---- sections --------------------------------------------------------------------------------------------
 
@@ -221,11 +231,44 @@ cdef class Domain:
         :raises TypeError, ValueError: `timeout` is not a number, or is negative or NaN.
         """
         cdef uint64_t ns = RCU_NEVER if timeout is None else nanoseconds("timeout", timeout)
-        self.step_aside("synchronize()")
+        step_aside(self.engine, "synchronize()")
         cdef uint64_t need = needed(self.engine)
         # Without a busy reader this is all, and not worth detaching the thread state.
-        if not poll(self.engine, need, False):
-            self.wait_until(need, deadline(ns), timeout)
+        if not poll(self.engine, need, False) and not wait_in_naps(self.engine, wait_for_period, need, deadline(ns)):
+            raise TimeoutError(f"domain {self._name!r}: no grace period completed within {timeout!r} s; still waited "
+                               f"for: {waited_for(self.engine)}")
+
+    async def synchronize_async(self):
+        """Returns once every section of this domain that began before the call has ended; holds no thread.
+
+        Await it on asyncio or on trio, whichever runs. Awaits that begin in the same turn of an event loop share a
+        grace period; a cancelled one disturbs no other. minircu's ``synchronize``.
+
+        :raises DeadlockError: the calling thread is in a section of this domain.
+        :raises RcuError: no event loop runs in this thread.
+        """
+        step_aside(self.engine, "synchronize_async()")
+        if self._periods is None:
+            self._periods = Waiters(self._notify_of_period, "synchronize_async()")
+        await self._periods.wait()
+
+    def quiesce_on_pending(self, awaitable, /):
+        """Returns an awaitable that does the same, and quiesces the thread in this domain each time it suspends.
+
+        For a coroutine that reads, and then waits for long: updaters need not interrupt its thread meanwhile.
+        minircu's ``quiesce_on_pending``.
+
+        :raises TypeError: `awaitable` is none.
+        """
+        return quiesce_on_pending(awaitable, self._quiesce_or_tell)
+
+    def _quiesce_or_tell(self):
+        """Quiesces the calling thread; True: it is in a section, and cannot."""
+        cdef rcu_slot *slot = find(self.key)
+        if slot is NULL:
+            return False
+        quiesce(slot)
+        return bool(rcu_held(slot))
 
     @cython.always_allow_keywords(False)
     def start_poll(self):
@@ -259,13 +302,61 @@ cdef class Domain:
             quiesce(slot)  # if it is in no section: lest it interrupts itself
         return poll(self.engine, need, True)
 
+    # ---- deferred work -----------------------------------------------------------------------------------------
+
+    # call() is below, written by hand.
+
+    @cython.always_allow_keywords(False)
+    def retire(self, obj):
+        """Drops this reference to `obj` after a grace period: who still reads it, in a section, may go on.
+
+        Otherwise as `call`. The kernel's ``kfree_rcu()``, QEMU's ``g_free_rcu()``, C++26's ``rcu_retire``.
+
+        :param obj: any object. The caller's other references are its own affair.
+        """
+        defer_drop(self.engine, <PyObject *>obj)
+
+    def barrier(self, timeout=None):
+        """Returns once all that was deferred in this domain before the call, by any thread, has run. Blocks.
+
+        The kernel's ``rcu_barrier()``.
+
+        :param timeout: how long to wait at most, in seconds, a real number; ``None``: for ever.
+        :raises DeadlockError: the calling thread is in a section of this domain, or runs one of its callbacks.
+        :raises TimeoutError: `timeout` seconds have passed. What was deferred still is.
+        :raises TypeError, ValueError: `timeout` is not a number, or is negative or NaN.
+        """
+        cdef uint64_t ns = RCU_NEVER if timeout is None else nanoseconds("timeout", timeout)
+        wait_for_deferred(self.engine, deadline(ns), timeout)
+
+    async def barrier_async(self):
+        """Returns once all that was deferred in this domain before the call has run; holds no thread.
+
+        On asyncio and on trio, like `synchronize_async`.
+
+        :raises DeadlockError: the calling thread is in a section of this domain, or runs one of its callbacks.
+        :raises RcuError: no event loop runs in this thread.
+        """
+        check_barrier(self.engine, "barrier_async()")
+        if self._barriers is None:
+            self._barriers = Waiters(self._notify_of_deferred, "barrier_async()")
+        await self._barriers.wait()
+
+    def _notify_of_period(self, done):
+        return notify_of_period(self.engine, done)
+
+    def _notify_of_deferred(self, done):
+        return notify_of_deferred(self.engine, done)
+
     # ---- diagnostics -------------------------------------------------------------------------------------------
 
     def stats(self):
         """Returns a `DomainStats`: what this domain has done and holds now. Cheap, does not block for readers."""
         cdef Survey now
-        self.report()
+        cdef Backlog backlog
+        report(self.engine)
         survey(self.engine, &now)
+        look(self.engine, &backlog)
         return DomainStats(
             grace_periods=now.periods,
             shared_waits=now.counts.shared_waits,
@@ -274,61 +365,15 @@ cdef class Domain:
             threads=now.threads,
             parked_threads=now.parked,
             sections_active=now.active,
+            pending=backlog.pending,
+            peak_pending=backlog.peak,
+            oldest_pending_age=backlog.oldest_ns / <double>RCU_NS_PER_SECOND,
+            callbacks_run=backlog.run,
+            callbacks_failed=backlog.failed,
             stalls=now.counts.stalls,
             last_grace_period=now.counts.last_ns / <double>RCU_NS_PER_SECOND,
             longest_grace_period=now.counts.longest_ns / <double>RCU_NS_PER_SECOND,
         )
-
-    # ---- below: C only -----------------------------------------------------------------------------------------
-
-    cdef int step_aside(self, str what) except -1:
-        """Before a wait: no thread waits for itself, nor is interrupted for its own sake."""
-        cdef rcu_slot *slot = find(self.key)
-        if slot is not NULL:
-            if rcu_held(slot):
-                raise DeadlockError(f"domain {self._name!r}: {what} by {this_thread()}, which is in {depth(slot)} "
-                                    "nested section(s) of this domain and would wait for itself; leave them first")
-            quiesce(slot)
-        return 0
-
-    cdef int wait_until(self, uint64_t need, uint64_t until, object timeout) except -1:
-        cdef rcu_domain *engine = self.engine
-        cdef uint64_t nap = MAIN_NAP_NS if rcu_thread_ident() == main_thread().ident else NAP_NS
-        cdef uint64_t wake, stall_ns
-        cdef Outcome outcome
-        while True:
-            stall_ns = rcu_load_relaxed(&self.stall_ns)
-            if stall_ns != 0:
-                nap = min(nap, max(stall_ns // NAPS_PER_STALL, SHORTEST_NAP_NS))
-            wake = min(until, rcu_clock() + nap)
-            with nogil:
-                outcome = wait(engine, need, wake)
-            if outcome == COMPLETED:
-                return 0
-            PyErr_CheckSignals()
-            self.report()
-            if rcu_clock() >= until:
-                raise TimeoutError(f"domain {self._name!r}: no grace period completed within {timeout!r} s; still "
-                                   f"waited for: {describe_threads(*self.waited_for())}")
-
-    cdef int report(self) except -1:
-        """Logs what the engine could not say: a stall, a thread that ended inside a section."""
-        cdef uint64_t ident = 0
-        cdef uint64_t gone = take_abandoned(self.engine, &ident)
-        cdef uint64_t stall_ns = rcu_load_relaxed(&self.stall_ns)
-        cdef uint64_t age = stalled(self.engine, stall_ns) if stall_ns != 0 else 0
-        if gone != 0:
-            log_abandoned(self._name, ident, gone)
-        if age != 0:
-            log_stall(self._name, age / <double>RCU_NS_PER_SECOND, *self.waited_for())
-        return 0
-
-    cdef tuple waited_for(self):
-        """Threads that the grace period under way waits for, (ident, native id) each; and how many they are."""
-        cdef rcu_awaited[NAMED_THREADS] room
-        cdef uint64_t total = awaited(self.engine, room, NAMED_THREADS)
-        cdef uint64_t i
-        return [(room[i].ident, room[i].native_id) for i in range(min(total, NAMED_THREADS))], total
 
 
 # ---- __exit__ -----------------------------------------------------------------------------------------------------
@@ -351,6 +396,30 @@ exit_method.ml_flags = METH_FASTCALL
 exit_method.ml_doc = (b"__exit__($self, kind, error, traceback, /)\n--\n\n"
                       b"Ends the calling thread's innermost section; exceptions go on.")
 put_method(Domain, &exit_method)
+
+
+# ---- call -----------------------------------------------------------------------------------------------------------
+
+cdef object call_method(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *names):
+    """Domain.call: the arguments go from the caller's stack into the log, with no tuple and no dict between."""
+    defer_call((<Domain>self).engine, arguments, count, names)
+
+
+cdef PyMethodDef call_definition
+call_definition.ml_name = b"call"
+call_definition.ml_meth = <PyCFunction><void *>call_method
+call_definition.ml_flags = METH_FASTCALL | METH_KEYWORDS
+call_definition.ml_doc = (
+    b"call($self, func, /, *args, **kwargs)\n--\n\n"
+    b"Calls ``func(*args, **kwargs)`` after a grace period, on a thread of the domain, outside every section.\n\n"
+    b"What one thread defers runs in that order. An exception goes to ``sys.unraisablehook`` and stops nothing. May\n"
+    b"be called anywhere: in a section, in ``__del__``, in a signal handler, in a callback. In a section it never\n"
+    b"blocks; elsewhere, with ``backlog_limit`` callbacks pending, it waits until there is room. The kernel's\n"
+    b"``call_rcu()``.\n\n"
+    b":param func: a callable.\n"
+    b":raises TypeError: `func` is not callable.\n"
+    b":raises MemoryError: there is none; nothing is deferred.")
+put_method(Domain, &call_definition)
 share_methods(Domain)
 flavor = flavor_name()
 default_domain = Domain("default")

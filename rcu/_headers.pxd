@@ -11,6 +11,7 @@ cdef extern from "rcu/atomic.h" nogil:
     uint64_t rcu_exchange(uint64_t *word, uint64_t value) noexcept
     uint64_t rcu_fetch_add(uint64_t *word, uint64_t value) noexcept
     uint64_t rcu_fetch_sub(uint64_t *word, uint64_t value) noexcept
+    bint rcu_compare_exchange(uint64_t *word, uint64_t expected, uint64_t value) noexcept
     void rcu_full_barrier() noexcept
 
 cdef extern from "rcu/thread.h" nogil:
@@ -37,6 +38,15 @@ cdef extern from "rcu/thread.h" nogil:
     int rcu_at_fork(void (*before)() noexcept nogil, void (*parent)() noexcept nogil,
                     void (*child)() noexcept nogil) noexcept
 
+cdef extern from "rcu/head.h" nogil:
+    ctypedef void (*rcu_callback)(rcu_head *head) noexcept nogil
+    struct rcu_head:
+        rcu_head *next
+        rcu_callback func
+    struct rcu_outbox:
+        uint64_t newest, enqueued, check_at, since_ns
+        void *log
+
 cdef extern from "rcu/slot.h" nogil:
     const uint64_t RCU_SEQ_DETACHED, RCU_SEQ_QUIESCED, RCU_SEQ_FIRST, RCU_SEQ_STEP, RCU_SEQ_BUSY
     const uint64_t RCU_SEQ_NEVER
@@ -53,6 +63,7 @@ cdef extern from "rcu/slot.h" nogil:
         uint64_t fence
         uint64_t key, index, ident, native_id
         rcu_slot *spare
+        rcu_outbox *outbox
 
 cdef extern from "rcu/domain.h" nogil:
     const int RCU_GROUPS
@@ -66,10 +77,29 @@ cdef extern from "rcu/domain.h" nogil:
         uint64_t abandoned, abandoned_ident, last_ns, longest_ns
     struct rcu_awaited:
         uint64_t ident, native_id
+    const int RCU_DEFERRED, RCU_AWAITED, RCU_RECLAIMERS
+    const uint64_t RCU_AWAKE, RCU_ASLEEP, RCU_ABSENT
+    struct rcu_reclaimer:
+        uint64_t state, run, failed
+        rcu_outbox strays, last
+        rcu_mutex lock
+        rcu_cond wake, changed
+        rcu_domain *domain
+        void *python
+        uint64_t ident
+        bint hurry, busy, unwatched, warned
+        uint64_t waiters, taken, done, run_before, taken_ns, since_ns, peak
+        uint64_t *tops
+        uint64_t room
+        rcu_head *batch
+        rcu_head *ready
     struct rcu_domain:
         uint64_t key
         const rcu_slow *slow
         uint64_t fence
+        void (*departs)(rcu_slot *slot) noexcept nogil
+        void *label
+        uint64_t stall_ns, window_ns, backlog_limit
         uint64_t gp_seq, gp_done, unready
         rcu_mutex doze_lock
         rcu_cond doze
@@ -84,6 +114,12 @@ cdef extern from "rcu/domain.h" nogil:
         rcu_cond changed[2]
         uint64_t started_ns, stall_next_ns
         rcu_counts counts
+        uint64_t departed, holders
+        bint closed
+        rcu_head *left_first
+        rcu_head *left_last
+        uint64_t left_since_ns
+        rcu_reclaimer reclaimers[2]
         rcu_domain *older
         rcu_domain *newer
 

@@ -6,7 +6,7 @@ cdef int share_methods(type cls) except -1
 
 # For a method that is as quick as the counting of its arguments would be.
 cdef extern from "Python.h":
-    const int METH_FASTCALL
+    const int METH_FASTCALL, METH_KEYWORDS
     ctypedef object (*PyCFunction)(object, object)
     ctypedef struct PyMethodDef:
         const char *ml_name

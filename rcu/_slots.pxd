@@ -17,6 +17,7 @@ from rcu._headers cimport rcu_domain, rcu_slot, rcu_slow
 cdef rcu_slot *attach(rcu_domain *domain) noexcept nogil  # finds or makes the calling thread's; NULL: no memory
 cdef void detach(rcu_slot *slot) noexcept nogil         # the calling thread's, outside every section
 cdef uint64_t depth(const rcu_slot *slot) noexcept nogil  # of its sections; the calling thread's slot only
+cdef uint64_t visit_mine(uint64_t (*look)(rcu_slot *slot) noexcept nogil) noexcept nogil  # its slots; the sum
 cdef bint take_awaited(rcu_slot *slot) noexcept nogil   # no longer awaited; True: it was the last of its period
 cdef void wake(rcu_slot *slot) noexcept nogil           # take_awaited, and wake the leader if it was the last
 
@@ -27,3 +28,4 @@ cdef void give_way(rcu_domain *domain) noexcept nogil
 
 cdef rcu_domain *domain_new(const rcu_slow *slow) noexcept nogil  # NULL: no memory
 cdef void domain_free(rcu_domain *domain) noexcept nogil  # nobody reads, waits or updates there any more
+cdef void each_domain(void (*visit)(rcu_domain *domain) noexcept nogil) noexcept nogil  # under the registry's lock

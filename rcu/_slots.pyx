@@ -6,11 +6,12 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from rcu._flavor cimport fence_flavor, prepare_again
+from rcu._gate cimport gate_begin
 from rcu._headers cimport (
-    RCU_BLOCK_SLOTS, RCU_FIRST_ROOM, RCU_GROUPS, RCU_PHASE_DONE, RCU_PHASE_STARTED, RCU_PHASE_WAITING,
-    RCU_SEQ_DETACHED, RCU_SEQ_FIRST, RCU_SEQ_QUIESCED, RCU_SLOT_SIZE, rcu_at_fork, rcu_cond_destroy, rcu_cond_init,
+    RCU_ABSENT, RCU_BLOCK_SLOTS, RCU_FIRST_ROOM, RCU_GROUPS, RCU_PHASE_DONE, RCU_PHASE_STARTED, RCU_PHASE_WAITING,
+    RCU_RECLAIMERS, RCU_SEQ_DETACHED, RCU_SEQ_FIRST, RCU_SEQ_QUIESCED, RCU_SLOT_SIZE, rcu_at_fork, rcu_cond_destroy, rcu_cond_init,
     rcu_cond_signal, rcu_exchange, rcu_fetch_add, rcu_fetch_sub, rcu_held, rcu_load_relaxed, rcu_mutex,
-    rcu_mutex_destroy, rcu_mutex_init, rcu_mutex_lock, rcu_mutex_unlock, rcu_store_relaxed, rcu_thread_ident,
+    rcu_mutex_destroy, rcu_mutex_init, rcu_mutex_lock, rcu_mutex_unlock, rcu_reclaimer, rcu_store_relaxed, rcu_thread_ident,
     rcu_thread_native_id, rcu_thread_yield,
 )
 from rcu._threads cimport each_slot, find, forget, forget_all, make_room, remember, watch_threads
@@ -101,6 +102,13 @@ cdef uint64_t depth(const rcu_slot *slot) noexcept nogil:
     return slot.nest + 1 if rcu_held(slot) else 0
 
 
+cdef uint64_t visit_mine(uint64_t (*look)(rcu_slot *slot) noexcept nogil) noexcept nogil:
+    rcu_mutex_lock(&registry.lock)
+    cdef uint64_t sum = each_slot(look)
+    rcu_mutex_unlock(&registry.lock)
+    return sum
+
+
 cdef bint take_awaited(rcu_slot *slot) noexcept nogil:
     # One exchange decides who takes the flag back, so that each flag is counted down once. As a
     # read-modify-write that releases, it also keeps the store of seq before the count.
@@ -151,21 +159,25 @@ cdef void slot_reset(rcu_slot *slot, rcu_domain *domain) noexcept nogil:
 
 
 cdef bint enlist(rcu_domain *domain, rcu_slot *slot) noexcept nogil:
-    cdef uint64_t room
-    cdef rcu_slot **slots
     visit(domain)
-    if domain.n_slots == domain.room:
-        room = domain.room * 2 if domain.room else RCU_FIRST_ROOM
-        slots = <rcu_slot **>realloc(domain.slots, room * sizeof(rcu_slot *))
-        if slots == NULL:
-            rcu_mutex_unlock(&domain.lock)
-            return False
-        domain.slots = slots
-        domain.room = room
+    if domain.n_slots == domain.room and not grow(domain):
+        rcu_mutex_unlock(&domain.lock)
+        return False
     slot.index = domain.n_slots
     domain.slots[domain.n_slots] = slot
     domain.n_slots += 1
     rcu_mutex_unlock(&domain.lock)
+    return True
+
+
+cdef bint grow(rcu_domain *domain) noexcept nogil:
+    """Makes room in the domain's list of slots; False: no memory."""
+    cdef uint64_t room = domain.room * 2 if domain.room else RCU_FIRST_ROOM
+    cdef rcu_slot **slots = <rcu_slot **>realloc(domain.slots, room * sizeof(rcu_slot *))
+    if slots == NULL:
+        return False
+    domain.slots = slots
+    domain.room = room
     return True
 
 
@@ -177,6 +189,8 @@ cdef void delist(rcu_slot *slot) noexcept nogil:
     if rcu_held(slot):
         rcu_store_relaxed(&domain.counts.abandoned, domain.counts.abandoned + 1)
         domain.counts.abandoned_ident = slot.ident
+    if slot.outbox != NULL:
+        domain.departs(slot)
     last = domain.slots[domain.n_slots - 1]
     domain.slots[slot.index] = last
     last.index = slot.index
@@ -226,8 +240,14 @@ cdef rcu_domain *domain_new(const rcu_slow *slow) noexcept nogil:
     domain.gp_done = RCU_SEQ_FIRST
     domain.phase = RCU_PHASE_DONE
     domain.fence = fence_flavor()
+    domain.holders = 1
     rcu_mutex_init(&domain.lock)
     rcu_mutex_init(&domain.doze_lock)
+    cdef int i
+    for i in range(RCU_RECLAIMERS):
+        rcu_mutex_init(&domain.reclaimers[i].lock)
+        domain.reclaimers[i].domain = domain
+        domain.reclaimers[i].state = RCU_ABSENT
     init_conditions(domain)
     rcu_mutex_lock(&registry.lock)
     registry.last_key += 1
@@ -241,10 +261,13 @@ cdef rcu_domain *domain_new(const rcu_slow *slow) noexcept nogil:
 
 
 cdef void init_conditions(rcu_domain *domain) noexcept nogil:
-    cdef int group
+    cdef int group, i
     rcu_cond_init(&domain.doze)
     for group in range(RCU_GROUPS):
         rcu_cond_init(&domain.changed[group])
+    for i in range(RCU_RECLAIMERS):
+        rcu_cond_init(&domain.reclaimers[i].wake)
+        rcu_cond_init(&domain.reclaimers[i].changed)
 
 
 cdef void domain_free(rcu_domain *domain) noexcept nogil:
@@ -258,8 +281,15 @@ cdef void domain_free(rcu_domain *domain) noexcept nogil:
     if domain.older != NULL:
         domain.older.newer = domain.newer
     for i in range(domain.n_slots):
+        if domain.slots[i].outbox != NULL:
+            domain.departs(domain.slots[i])
         pool_give(domain.slots[i])
     rcu_mutex_unlock(&registry.lock)
+    for i in range(<uint64_t>RCU_RECLAIMERS):
+        free(domain.reclaimers[i].tops)
+        rcu_mutex_destroy(&domain.reclaimers[i].lock)
+        rcu_cond_destroy(&domain.reclaimers[i].wake)
+        rcu_cond_destroy(&domain.reclaimers[i].changed)
     rcu_mutex_destroy(&domain.lock)
     rcu_mutex_destroy(&domain.doze_lock)
     rcu_cond_destroy(&domain.doze)
@@ -269,11 +299,25 @@ cdef void domain_free(rcu_domain *domain) noexcept nogil:
     rcu_domain_dealloc(domain)
 
 
+cdef void each_domain(void (*visit)(rcu_domain *domain) noexcept nogil) noexcept nogil:
+    rcu_mutex_lock(&registry.lock)
+    cdef rcu_domain *domain = registry.domains
+    while domain != NULL:
+        visit(domain)
+        domain = domain.older
+    rcu_mutex_unlock(&registry.lock)
+
+
 # ---- the ends of threads, and forks: no Python may run here ----------------------------------------------------
+
+cdef uint64_t leave_behind(rcu_slot *slot) noexcept nogil:
+    delist(slot)
+    return 0
+
 
 cdef void on_thread_exit() noexcept nogil:
     rcu_mutex_lock(&registry.lock)
-    each_slot(delist)
+    each_slot(leave_behind)
     forget_all()
     rcu_mutex_unlock(&registry.lock)
 
@@ -283,17 +327,23 @@ cdef void on_thread_exit() noexcept nogil:
 
 cdef void before_fork() noexcept nogil:
     cdef rcu_domain *domain
+    cdef int i
     rcu_mutex_lock(&registry.lock)
     domain = registry.domains
     while domain != NULL:
         rcu_mutex_lock(&domain.lock)
         rcu_mutex_lock(&domain.doze_lock)
+        for i in range(RCU_RECLAIMERS):
+            rcu_mutex_lock(&domain.reclaimers[i].lock)
         domain = domain.older
 
 
 cdef void after_fork_in_parent() noexcept nogil:
     cdef rcu_domain *domain = registry.domains
+    cdef int i
     while domain != NULL:
+        for i in range(RCU_RECLAIMERS):
+            rcu_mutex_unlock(&domain.reclaimers[i].lock)
         rcu_mutex_unlock(&domain.doze_lock)
         rcu_mutex_unlock(&domain.lock)
         domain = domain.older
@@ -302,9 +352,12 @@ cdef void after_fork_in_parent() noexcept nogil:
 
 cdef void after_fork_in_child() noexcept nogil:
     cdef rcu_domain *domain = registry.domains
+    cdef int i
     while domain != NULL:
         init_conditions(domain)
         keep_only(domain, find(domain.key))
+        for i in range(RCU_RECLAIMERS):
+            keep_reclaimer(&domain.reclaimers[i])
         domain = domain.older
     prepare_again()
     after_fork_in_parent()
@@ -318,6 +371,8 @@ cdef void keep_only(rcu_domain *domain, rcu_slot *mine) noexcept nogil:
     for i in range(domain.n_slots):
         slot = domain.slots[i]
         if slot != mine:
+            if slot.outbox != NULL:
+                domain.departs(slot)
             pool_give(slot)
     domain.n_slots = 0
     if mine != NULL:
@@ -336,8 +391,25 @@ cdef void keep_only(rcu_domain *domain, rcu_slot *mine) noexcept nogil:
         domain.phase = RCU_PHASE_STARTED
 
 
+cdef void keep_reclaimer(rcu_reclaimer *self) noexcept nogil:
+    """In a fork child: what the reclaimer had in hand is still there, and its thread is not, unless it forked."""
+    self.waiters = 0
+    self.busy = False
+    if self.batch == NULL and self.ready == NULL:
+        self.done = self.taken
+    if self.ident != 0 and self.ident == rcu_thread_ident():
+        self.unwatched = True
+    elif self.state != RCU_ABSENT:
+        self.state = RCU_ABSENT
+        self.ident = 0
+        self.domain.holders -= 1
+
+
 cdef int begin() except -1:
-    cdef int error
+    # The gate's handlers come first, so that its lock is taken last.
+    cdef int error = gate_begin()
+    if error != 0:
+        raise ImportError(f"rcu cannot watch forks: the system refuses a handler (error {error})")
     rcu_mutex_init(&registry.lock)
     error = watch_threads(on_thread_exit)
     if error != 0:

@@ -14,7 +14,7 @@ from rcu._headers cimport rcu_slot
 
 cdef rcu_slot *find(uint64_t key) noexcept nogil  # the calling thread's slot in a domain, or NULL
 cdef uint64_t thread_serial() noexcept nogil      # of the calling thread, never another's; 0: attached nowhere yet
-cdef void each_slot(void (*visit)(rcu_slot *slot) noexcept nogil) noexcept nogil  # the calling thread's
+cdef uint64_t each_slot(uint64_t (*visit)(rcu_slot *slot) noexcept nogil) noexcept nogil  # its own; the sum
 
 cdef int watch_threads(void (*ends)() noexcept nogil) noexcept nogil  # 0, or an error: a hook, once per process
 cdef bint make_room() noexcept nogil              # for one more slot of the calling thread; False: no memory

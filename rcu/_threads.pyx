@@ -121,16 +121,18 @@ cdef uint64_t thread_serial() noexcept nogil:
     return rcu_this_record().serial if rcu_this_record() != NULL else 0
 
 
-cdef void each_slot(void (*visit)(rcu_slot *slot) noexcept nogil) noexcept nogil:
+cdef uint64_t each_slot(uint64_t (*visit)(rcu_slot *slot) noexcept nogil) noexcept nogil:
     cdef rcu_record *record = rcu_this_record()
     cdef uint64_t i
+    cdef uint64_t sum = 0
     if record == NULL:
-        return
+        return 0
     if lives(&record.first):
-        visit(record.first.slot)
+        sum += visit(record.first.slot)
     for i in range(size_of(record)):
         if lives(&record.table[i]):
-            visit(record.table[i].slot)
+            sum += visit(record.table[i].slot)
+    return sum
 
 
 cdef int watch_threads(void (*ends)() noexcept nogil) noexcept nogil:

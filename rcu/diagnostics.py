@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rcu.errors import StallWarning
 
-__all__ = ["DomainStats", "describe_threads", "log_abandoned", "log_stall"]
+__all__ = ["DomainStats", "describe_threads", "log_abandoned", "log_backlog", "log_exit", "log_stall"]
 
 logger = logging.getLogger("rcu")
 
@@ -31,6 +31,16 @@ class DomainStats:
     """Of these, those that cost an updater nothing: quiesced, or idle and parked by a leader."""
     sections_active: int
     """Threads that are in a section now."""
+    pending: int
+    """Callbacks deferred and not begun; a retired reference is one, too."""
+    peak_pending: int
+    """The most there ever were, as far as anyone looked: the reclaimer looks at each batch."""
+    oldest_pending_age: float
+    """For how many seconds the oldest has been pending; 0: none is."""
+    callbacks_run: int
+    """Callbacks begun."""
+    callbacks_failed: int
+    """Of these, those that raised."""
     stalls: int
     """Reports of a grace period older than ``stall_timeout``."""
     last_grace_period: float
@@ -59,6 +69,30 @@ def log_stall(name, seconds, threads, total):
         seconds,
         describe_threads(threads, total),
         extra={"category": StallWarning, "rcu_domain": name, "rcu_seconds": seconds, "rcu_threads": threads},
+    )
+
+
+def log_backlog(name, what, pending, limit):
+    """Logs that the domain `name` has more callbacks pending than it may, and that they go on in a section."""
+    logger.warning(
+        "domain %r: %s in a read-side section goes on with %d callbacks pending, over the backlog_limit of %d: who is "
+        "in a section cannot wait for them; defer outside of sections, or leave them sooner",
+        name,
+        what,
+        pending,
+        limit,
+        extra={"rcu_domain": name, "rcu_pending": pending, "rcu_limit": limit},
+    )
+
+
+def log_exit(seconds, pending):
+    """Logs that the program ends though callbacks have not run within the `seconds` that it waits for them."""
+    logger.warning(
+        "the program ends with %d deferred callback(s) that have not run within %.3g s: a section that does not end, "
+        "or a callback, holds them up; rcu.set_exit_timeout() sets how long to wait",
+        pending,
+        seconds,
+        extra={"rcu_pending": pending, "rcu_seconds": seconds},
     )
 
 

@@ -12,9 +12,11 @@ MODULES = sorted((ROOT / "rcu").glob("*.p*"))
 # From the ground up. What is on a floor knows the floors below, and its own where it says so.
 FLOORS = [
     {"_headers"},
-    {"_clock", "_flavor", "_threads", "_refcount", "_command", "errors"},
+    {"_clock", "_flavor", "_gate", "_threads", "_refcount", "_command", "errors"},
     {"_slots", "diagnostics"},
     {"_grace", "_sections"},
+    {"_deferred", "_waits"},
+    {"_calls", "aio"},
     {"_domain"},
     {"__init__"},
     {"bench", "demo", "torture"},
@@ -74,11 +76,12 @@ def test_only_the_engine_touches_a_slots_words():
 
 
 def test_under_the_domain_nothing_knows_python():
-    text = (ROOT / "rcu" / "_grace.pyx").read_text()
-    functions = re.findall(r"^cdef [^=\n]*\([^\n]*:$", text, re.M)
-    assert len(functions) > 15
-    assert all(line.endswith(") noexcept nogil:") for line in functions)
-    assert not re.search(r"^\s*(import|def|class|raise)\b", text, re.M)
+    for name in "_grace.pyx", "_deferred.pyx":
+        text = (ROOT / "rcu" / name).read_text()
+        functions = re.findall(r"^cdef [^=\n]*\([^\n]*:$", text, re.M)
+        assert len(functions) > 15
+        assert all(line.endswith(") noexcept nogil:") for line in functions)
+        assert not re.search(r"^\s*(import|def|class|raise)\b", text, re.M)
 
 
 def test_only_headers_name_a_platform():
@@ -101,7 +104,7 @@ def test_each_label_of_a_memory_order_stands_in_table_and_code():
 
 
 def test_each_full_barrier_is_labelled():
-    for name in "_flavor.pyx", "_grace.pyx":
+    for name in "_flavor.pyx", "_grace.pyx", "_deferred.pyx":
         lines = (ROOT / "rcu" / name).read_text().splitlines()
         found = [
             i for i, line in enumerate(lines) if line.strip().startswith(("rcu_full_barrier()", "heavy_barrier()"))

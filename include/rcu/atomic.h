@@ -68,6 +68,12 @@ static inline uint64_t rcu_fetch_sub(uint64_t *word, uint64_t value)
     return __atomic_fetch_sub(word, value, __ATOMIC_SEQ_CST);
 }
 
+/* Not 0 if the word was `expected` and is `value` now. */
+static inline int rcu_compare_exchange(uint64_t *word, uint64_t expected, uint64_t value)
+{
+    return __atomic_compare_exchange_n(word, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
 /* Keeps the compiler, and only the compiler, from moving accesses across. */
 static inline void rcu_compiler_barrier(void)
 {
@@ -160,6 +166,12 @@ static inline uint64_t rcu_fetch_add(uint64_t *word, uint64_t value)
 static inline uint64_t rcu_fetch_sub(uint64_t *word, uint64_t value)
 {
     return (uint64_t)_InterlockedExchangeAdd64((volatile __int64 *)word, -(__int64)value);
+}
+
+static inline int rcu_compare_exchange(uint64_t *word, uint64_t expected, uint64_t value)
+{
+    return (uint64_t)_InterlockedCompareExchange64((volatile __int64 *)word, (__int64)value, (__int64)expected) ==
+           expected;
 }
 
 #else

@@ -22,10 +22,15 @@
  *   [E]    leader, HEAVY                            gp_seq, parked -> the looks that count     [A] [C]
  *   [F]    enter_parked, full                       busy store -> the section's loads          [D]
  *   [G]    leader, ACQUIRE load of seq              seq -> parked, and the end of the period   [B]
+ *   [H]    push, append: COMPARE-EXCHANGE           the callback, all before it -> its place   [T]
+ *   [I]    tell, full                               push -> load of the reclaimer's state      [S]
  *   [K]    leader, full, after awaited = 1          awaited -> the second look                 [X] [Q]
  *   [P]    caller, full, before it reads gp_seq     its publications -> gp_seq                 [X] [Q]
  *   [Q]    enter_slow, full                         busy store, gp_seq -> awaited, the loads   [D] [K] [P]
+ *   [S]    rest, full                               state = asleep -> the looks at the queue  [I]
+ *   [T]    take, close: EXCHANGE                    its place -> the period, the callback      [H]
  *   [V]    published pointer: RELEASE, ACQUIRE      what was published -> the pointer          itself
+ *   [W]    run: RELEASE, read with ACQUIRE          counted as enqueued -> counted as run     itself
  *   [X]    rejoin, full                             sequence store, gp_seq -> awaited, loads   [K] [P]
  *   [Z]    gp_done: RELEASE, read with ACQUIRE      all of a period -> what its waiters do     itself
  *

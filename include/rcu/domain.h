@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "atomic.h"
+#include "head.h"
 #include "slot.h"
 #include "thread.h"
 
@@ -53,11 +54,65 @@ struct rcu_counts {
     uint64_t longest_ns;
 };
 
+/* A thread that takes what was deferred, waits for a grace period, and calls it. A domain has two, each with a queue
+ * of its own: callbacks may be slow, and whoever only awaits a grace period shall not wait for them. */
+enum rcu_reclaimers {
+    RCU_DEFERRED, /* call, retire: the threads' outboxes */
+    RCU_AWAITED,  /* awaited grace periods: its own outbox alone */
+    RCU_RECLAIMERS
+};
+
+enum rcu_reclaimer_state {
+    RCU_AWAKE,  /* will look at the queue before it sleeps */
+    RCU_ASLEEP, /* wants to be woken for what is enqueued */
+    RCU_ABSENT  /* has no thread: wants to be started */
+};
+
+struct rcu_reclaimer {
+    /* An enum rcu_reclaimer_state. Read by whoever enqueues; written under the lock. */
+    RCU_OWN_LINE uint64_t state;
+    /* Callbacks begun, and those of them that failed. Written by the reclaimer's thread. */
+    RCU_OWN_LINE uint64_t run;
+    uint64_t failed;
+    /* Of threads that have no outbox. */
+    RCU_OWN_LINE struct rcu_outbox strays;
+    /* Heads for the end of the next batch, behind what all threads have enqueued: barriers that nobody waits in. */
+    RCU_OWN_LINE struct rcu_outbox last;
+
+    /* Guards what follows; taken with the domain's lock held, or alone. */
+    RCU_OWN_LINE rcu_mutex lock;
+    rcu_cond wake;    /* the reclaimer sleeps here */
+    rcu_cond changed; /* a batch is done, or there is room again */
+    struct rcu_domain *domain;
+    void *python;            /* its thread's state there, once it has one. Its thread only */
+    uint64_t ident;          /* its thread's; 0: absent */
+    int hurry;               /* someone waits for the next batch: do not let it grow */
+    int busy;                /* counted in the gate: the program's exit waits for it */
+    int unwatched;           /* in a fork child, the thread that forked was this one: it ends when all is done */
+    uint64_t waiters;        /* threads in `changed` */
+    uint64_t taken, done;    /* batches: the newest that was taken; the newest whose callbacks have all been called */
+    uint64_t run_before;     /* `run`, when the newest was taken. Its thread only */
+    uint64_t taken_ns;       /* when the newest was taken */
+    uint64_t since_ns;       /* when the oldest callback of the batch in hand was enqueued; 0: none is in hand */
+    uint64_t *tops, room;    /* scratch: what it has just taken from the outboxes */
+    struct rcu_head *batch;  /* taken, oldest first, and waits for its grace period */
+    struct rcu_head *ready;  /* its grace period is over */
+    uint64_t peak;           /* most callbacks pending */
+    int warned;              /* that a section goes on over the limit; until there is room */
+};
+
 struct rcu_domain {
     /* Constant after creation. */
     uint64_t key; /* never used again for another domain */
     const struct rcu_slow *slow;
     uint64_t fence; /* 1: the fence flavor */
+    /* Called with the domain's lock held when a slot with an outbox leaves the domain. */
+    void (*departs)(struct rcu_slot *slot);
+    void *label; /* the floor above: what it reports about the domain with */
+    /* May be changed at any time; each alone, nothing else depends on them. */
+    uint64_t stall_ns;      /* age at which a grace period is reported; 0: never */
+    uint64_t window_ns;     /* under load, a batch grows for that long */
+    uint64_t backlog_limit; /* callbacks that may be pending before updaters wait */
 
     /* The newest grace period started. Written by the leader, read by every section exit. */
     RCU_OWN_LINE uint64_t gp_seq;
@@ -87,6 +142,13 @@ struct rcu_domain {
     uint64_t started_ns;          /* when the newest grace period started */
     uint64_t stall_next_ns;       /* age at which it is reported (again); 0: not yet reported */
     struct rcu_counts counts;
+    /* Also under the locks of those reclaimers that look: what threads which are no longer attached left behind. */
+    uint64_t departed;    /* callbacks that they had enqueued */
+    uint64_t holders;     /* atomic: who keeps the domain: its owner, and each reclaimer that runs */
+    int closed;           /* its owner has gone */
+    struct rcu_head *left_first, *left_last; /* oldest first */
+    uint64_t left_since_ns;
+    struct rcu_reclaimer reclaimers[RCU_RECLAIMERS];
     struct rcu_domain *older, *newer; /* all domains; guarded by the registry's lock */
 };
 

@@ -20,6 +20,7 @@
 #define RCU_SEQ_NEVER UINT64_C(0)    /* equals no sequence that a reader can hold after a section */
 
 struct rcu_domain;
+struct rcu_outbox;
 struct rcu_slot;
 
 /* The slow halves of the read side. They are found through the slot, so that a header-only reader needs no
@@ -58,7 +59,10 @@ struct rcu_slot {
     uint64_t ident;         /* the thread, as threading.get_ident() tells it */
     uint64_t native_id;     /* the thread, as the system's tools name it */
     struct rcu_slot *spare; /* the next free one, in the pool */
-    uint64_t reserved[3];
+    /* What the thread has deferred; NULL until it does. Set by its thread under the domain's lock, read by it, and by
+     * others under that lock. */
+    struct rcu_outbox *outbox;
+    uint64_t reserved[2];
 };
 
 #endif

@@ -6,6 +6,8 @@
  *   rcu_thread_ident()        as threading.get_ident()
  *   rcu_thread_native_id()    as threading.get_native_id()
  *   rcu_thread_yield()        lets others run first
+ *   rcu_thread_start(run, data, name)  0, or an error: run(data) on a thread that nobody joins; run is declared
+ *                                   rcu_thread_result RCU_THREAD_CALL, and the name has at most 15 characters
  *   rcu_exit_key_create(key, hook)  0, or an error; hook is declared RCU_EXIT_CALL
  *   rcu_thread_watch(key, data)     0, or an error: hook(data) is called when the calling thread ends
  *   rcu_thread_watched(key)         the data that the calling thread is watched with, or NULL

@@ -5,6 +5,8 @@
 #ifndef WIN32_LEAN_AND_MEAN
 #define WIN32_LEAN_AND_MEAN
 #endif
+#include <errno.h>
+#include <process.h>
 #include <stdint.h>
 #include <windows.h>
 
@@ -99,6 +101,19 @@ static inline uint64_t rcu_thread_native_id(void)
 static inline void rcu_thread_yield(void)
 {
     SwitchToThread();
+}
+
+typedef unsigned rcu_thread_result;
+#define RCU_THREAD_CALL __stdcall
+
+static inline int rcu_thread_start(rcu_thread_result(__stdcall *run)(void *data), void *data, const char *name)
+{
+    uintptr_t thread = _beginthreadex(0, 0, run, data, 0, 0);
+    (void)name;
+    if (thread == 0)
+        return errno;
+    CloseHandle((HANDLE)thread);
+    return 0;
 }
 
 /* A fiber-local slot is used because it, unlike a thread-local one, has a callback when the thread ends. */

@@ -7,7 +7,7 @@ void test_layout(void)
 {
     CHECK_EQUAL(sizeof(struct rcu_slot), RCU_SLOT_SIZE);
     CHECK_EQUAL(offsetof(struct rcu_slot, key), RCU_SLOT_SIZE / 2); /* the reader's line, then the registry's */
-    CHECK_EQUAL(offsetof(struct rcu_slot, reserved) + 3 * sizeof(uint64_t), RCU_SLOT_SIZE);
+    CHECK_EQUAL(offsetof(struct rcu_slot, reserved) + 2 * sizeof(uint64_t), RCU_SLOT_SIZE);
     static RCU_OWN_LINE struct rcu_slot slots[2];
     CHECK_EQUAL((uintptr_t)&slots[0] % RCU_SLOT_SIZE, 0);
     CHECK_EQUAL((uintptr_t)&slots[1] % RCU_SLOT_SIZE, 0);

@@ -1,0 +1,21 @@
+# cython: language_level=3
+"""Deferred work as Python sees it: callbacks and references, in logs that the engine takes for heads.
+
+A log is a block of words that one thread appends to and one reclaimer reads: a callable with its arguments, or a
+reference to drop. The thread needs no lock and no memory for most of what it defers.
+"""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport uint64_t
+
+from rcu._headers cimport rcu_domain
+
+cdef rcu_domain *python_domain() noexcept                      # a new one; NULL: no memory
+# `arguments` are the callable, then its positional ones, then those that `names` (a tuple, or NULL) names.
+cdef int defer_call(rcu_domain *domain, PyObject *const *arguments, Py_ssize_t count, PyObject *names) except -1
+cdef int defer_drop(rcu_domain *domain, PyObject *obj) except -1
+cdef int wait_for_deferred(rcu_domain *domain, uint64_t until, object timeout) except -1  # blocks
+# True: there is nothing to wait for. False: `done` will be called, without arguments, by a reclaimer.
+cdef bint notify_of_period(rcu_domain *domain, object done) except -1
+cdef bint notify_of_deferred(rcu_domain *domain, object done) except -1
+cdef int check_barrier(rcu_domain *domain, str what) except -1  # DeadlockError where it would wait for itself

@@ -1,0 +1,3 @@
+from typing import SupportsFloat, SupportsIndex
+
+def set_exit_timeout(seconds: SupportsFloat | SupportsIndex | None) -> None: ...
