@@ -15,6 +15,7 @@ FLOORS = [
     {"_clock", "_flavor", "_threads", "_refcount", "_command", "errors"},
     {"_slots", "diagnostics"},
     {"_grace", "_sections"},
+    {"aio"},
     {"_domain"},
     {"__init__"},
     {"bench", "demo", "torture"},
