@@ -9,9 +9,9 @@ import sys
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import rcu.diagnostics as diagnostics
 from rcu.errors import RcuError
@@ -202,10 +202,10 @@ class _TrioBatch(_Batch):
 
     def complete(self, failure: Failure | None = None) -> None:
         lowlevel: Any = sys.modules["trio.lowlevel"]
-        value = sys.modules["outcome"].Value(failure)  # trio imports it for this
+        value: Any = sys.modules["outcome"].Value  # what trio takes; it imports it
         tasks, self.tasks = self.tasks, set()
         for task in tasks:
-            lowlevel.reschedule(task, value)
+            lowlevel.reschedule(task, value(failure))
 
 
 # ---- quiescing -----------------------------------------------------------------------------------------------
@@ -254,20 +254,22 @@ class _QuiesceOnPending[T](Coroutine[Any, Any, T]):
     def close(self) -> None:
         self._coroutine.close()
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[Any, Any, T]:
         if getattr(self._coroutine, "cr_await", None) is not None:
             raise RuntimeError(f"{self!r} is being awaited already")
-        return self
+        return cast("Generator[Any, Any, T]", self)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> "_QuiesceOnPending[T]":
         return self
 
     def __next__(self) -> Any:
         return self.send(None)
 
     def __getattr__(self, name: str) -> Any:
-        """The attributes by which others look into coroutines: cr_frame, cr_await, __qualname__ and the like."""
-        return getattr(self._coroutine, name)
+        """What looks into coroutines (reprs, debuggers, stacks of tasks) sees the one within."""
+        if name.startswith("cr_") or name in ("__name__", "__qualname__"):
+            return getattr(self._coroutine, name)
+        raise AttributeError(f"{self!r} has no attribute {name!r}", name=name, obj=self)
 
     def __repr__(self) -> str:
         return f"<quiesce_on_pending of {self._coroutine!r}>"

@@ -1,0 +1,90 @@
+"""asyncio and trio under one interface, for tests of what works on both; and a wait whose end a test decides."""
+
+import asyncio
+import contextlib
+import threading
+
+import trio
+
+from threads import beside
+
+
+class OnAsyncio:
+    cancelled = asyncio.CancelledError
+    Event = asyncio.Event
+
+    @staticmethod
+    def run(main):
+        return asyncio.run(main())
+
+    @staticmethod
+    async def turn():
+        """Lets the other tasks run."""
+        await asyncio.sleep(0)
+
+    @staticmethod
+    @contextlib.asynccontextmanager
+    async def tasks():
+        """Yields what starts a function as a task, and returns what cancels it. Joins all tasks."""
+        async with asyncio.TaskGroup() as group:
+            yield lambda function: group.create_task(function()).cancel
+
+
+class OnTrio:
+    cancelled = trio.Cancelled
+    Event = trio.Event
+
+    @staticmethod
+    def run(main):
+        return trio.run(main)
+
+    @staticmethod
+    async def turn():
+        await trio.lowlevel.checkpoint()
+
+    @staticmethod
+    @contextlib.asynccontextmanager
+    async def tasks():
+        async with trio.open_nursery(strict_exception_groups=True) as nursery:
+
+            def start(function):
+                scope = trio.CancelScope()
+
+                async def work():
+                    with scope:
+                        await function()
+
+                nursery.start_soon(work)
+                return scope.cancel
+
+            yield start
+
+
+class Wait:
+    """A `start` for Waiters. The waits that it begins end when the test says so, on a thread of their own."""
+
+    def __init__(self, library):
+        self.library = library
+        self.dones = []
+        self.threads = []
+        self._started = []
+
+    def __call__(self, done):
+        self.threads.append(threading.get_ident())
+        self.dones.append(done)
+        for event in self._started:
+            event.set()
+        return False
+
+    async def started(self, count):
+        """Returns when so many waits have begun."""
+        while len(self.dones) < count:
+            event = self.library.Event()
+            self._started.append(event)
+            await event.wait()
+            self._started.remove(event)
+
+    def end(self, i):
+        """Ends wait number `i`; returns when the thread that has done so is gone."""
+        with beside(self.dones[i]):
+            pass
