@@ -4,6 +4,8 @@ import pytest
 
 import processes
 import rcu
+from loops import OnAsyncio, OnTrio, Wait
+from rcu.aio import Waiters
 
 
 @pytest.fixture
@@ -32,3 +34,18 @@ def script():
         return done
 
     return run
+
+
+@pytest.fixture(params=[OnAsyncio, OnTrio], ids=["asyncio", "trio"])
+def library(request):
+    return request.param
+
+
+@pytest.fixture
+def wait(library):
+    return Wait(library)
+
+
+@pytest.fixture
+def waiters(wait):
+    return Waiters(wait, "synchronize_async()")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import weakref
 
 import trio
 
@@ -88,3 +89,34 @@ class Wait:
         """Ends wait number `i`; returns when the thread that has done so is gone."""
         with beside(self.dones[i]):
             pass
+
+
+def over(_):
+    """A `start` of a wait that is over at once."""
+    return True
+
+
+def run_one_turn(function):
+    """Runs a loop of asyncio for the turn that calls the function, and closes it; returns a weak reference to it."""
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        loop.call_soon(function)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        return weakref.ref(loop)
+
+
+def when_joined(waiters, count, then):
+    """Calls `then` as soon as so many awaits have joined a batch: the last of them is about to be suspended, and
+    the wait has not begun."""
+    join = waiters._join
+    joined = []
+
+    def join_and_count():
+        batch = join()
+        joined.append(batch)
+        if len(joined) == count:
+            assert all(batch.is_open for batch in joined)
+            then()
+        return batch
+
+    waiters._join = join_and_count
