@@ -11,7 +11,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import rcu.diagnostics as diagnostics
 from rcu.errors import RcuError
@@ -269,7 +269,10 @@ class _QuiesceOnPending[T](Coroutine[Any, Any, T]):
         """What looks into coroutines (reprs, debuggers, stacks of tasks) sees the one within."""
         if name.startswith("cr_") or name in ("__name__", "__qualname__"):
             return getattr(self._coroutine, name)
-        raise AttributeError(f"{self!r} has no attribute {name!r}", name=name, obj=self)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot copy or pickle {self!r}: it is run once")
 
     def __repr__(self) -> str:
         return f"<quiesce_on_pending of {self._coroutine!r}>"

@@ -1,3 +1,4 @@
+import logging
 import signal
 
 import pytest
@@ -34,6 +35,17 @@ def script():
         return done
 
     return run
+
+
+@pytest.fixture
+def records():
+    """What the package has logged."""
+    found = []
+    handler = logging.Handler()
+    handler.emit = found.append
+    logging.getLogger("rcu").addHandler(handler)
+    yield found
+    logging.getLogger("rcu").removeHandler(handler)
 
 
 @pytest.fixture(params=[OnAsyncio, OnTrio], ids=["asyncio", "trio"])

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import types
 import weakref
 
 import trio
@@ -120,3 +121,34 @@ def when_joined(waiters, count, then):
         return batch
 
     waiters._join = join_and_count
+
+
+class Suspensions:
+    """A `suspended` for quiesce_on_pending that counts. In a section?"""
+
+    def __init__(self, held=False):
+        self.count = 0
+        self.held = held
+
+    def __call__(self):
+        self.count += 1
+        return self.held
+
+
+def generate(*requests):
+    """Yields each request; returns what was sent in answer."""
+    answers = []
+    for request in requests:
+        answers.append((yield request))
+    return answers
+
+
+@types.coroutine
+def suspend(*requests):
+    """Suspends with each request; returns what was sent in answer."""
+    return (yield from generate(*requests))
+
+
+async def echo(*requests):
+    """The same as a coroutine."""
+    return await suspend(*requests)
