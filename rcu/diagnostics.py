@@ -1,14 +1,27 @@
 """Words and numbers about domains. Knows no domain: it is handed plain values."""
 
 import logging
+import os
 import threading
 from dataclasses import dataclass
 
 from rcu.errors import StallWarning
 
-__all__ = ["DomainStats", "describe_threads", "log_abandoned", "log_backlog", "log_exit", "log_stall"]
+__all__ = [
+    "DomainStats",
+    "debug",
+    "describe_threads",
+    "log_abandoned",
+    "log_across_await",
+    "log_backlog",
+    "log_exit",
+    "log_stall",
+]
 
 logger = logging.getLogger("rcu")
+
+debug = os.environ.get("RCU_DEBUG", "0") not in ("", "0")
+"""Look for misuse that costs time to find?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +118,16 @@ def log_abandoned(name, ident, count):
         "a thread" if count == 1 else f"{count} threads",
         ident,
         extra={"rcu_domain": name, "rcu_ident": ident, "rcu_count": count},
+    )
+
+
+def log_across_await(event, task, threads):
+    """Logs that a thread, the only one of `threads`, is in a section when it should be in none: at an `event` like
+    "task 'Task-1' suspends". `task` is the name of the running one, if any."""
+    logger.warning(
+        "%s while %s is in a read-side section: the section lasts across an await, and blocks every updater of its "
+        "domain until it ends; end it before the await",
+        event,
+        describe_threads(threads, len(threads)),
+        extra={"rcu_task": task, "rcu_threads": threads},
     )

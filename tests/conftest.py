@@ -1,9 +1,12 @@
+import logging
 import signal
 
 import pytest
 
 import processes
 import rcu
+from loops import OnAsyncio, OnTrio, Wait
+from rcu.aio import Waiters
 
 
 @pytest.fixture
@@ -32,3 +35,29 @@ def script():
         return done
 
     return run
+
+
+@pytest.fixture
+def records():
+    """What the package has logged."""
+    found = []
+    handler = logging.Handler()
+    handler.emit = found.append
+    logging.getLogger("rcu").addHandler(handler)
+    yield found
+    logging.getLogger("rcu").removeHandler(handler)
+
+
+@pytest.fixture(params=[OnAsyncio, OnTrio], ids=["asyncio", "trio"])
+def library(request):
+    return request.param
+
+
+@pytest.fixture
+def wait(library):
+    return Wait(library)
+
+
+@pytest.fixture
+def waiters(wait):
+    return Waiters(wait, "synchronize_async()")

@@ -1,22 +1,11 @@
 """A grace period that does not end is reported: which domain, which thread, how long."""
 
-import logging
 import math
 
 import pytest
 
 import rcu
 from threads import Holder, beside, eventually
-
-
-@pytest.fixture
-def records():
-    found = []
-    handler = logging.Handler()
-    handler.emit = found.append
-    logging.getLogger("rcu").addHandler(handler)
-    yield found
-    logging.getLogger("rcu").removeHandler(handler)
 
 
 def test_a_stall_names_the_reader(records):
