@@ -238,10 +238,10 @@ cdef class Domain:
             raise TimeoutError(f"domain {self._name!r}: no grace period completed within {timeout!r} s; still waited "
                                f"for: {waited_for(self.engine)}")
 
-    async def synchronize_async(self):
-        """Returns once every section of this domain that began before the call has ended; holds no thread.
+    def synchronize_async(self):
+        """Await it: returns once every section of this domain that began before the call has ended; holds no thread.
 
-        Await it on asyncio or on trio, whichever runs. Awaits that begin in the same turn of an event loop share a
+        On asyncio or on trio, whichever runs. Awaits that begin in the same turn of an event loop share a
         grace period; a cancelled one disturbs no other. minircu's ``synchronize``.
 
         :raises DeadlockError: the calling thread is in a section of this domain.
@@ -250,7 +250,7 @@ cdef class Domain:
         step_aside(self.engine, "synchronize_async()")
         if self._periods is None:
             self._periods = Waiters(self._notify_of_period, "synchronize_async()")
-        await self._periods.wait()
+        return self._periods.wait()
 
     def quiesce_on_pending(self, awaitable, /):
         """Returns an awaitable that does the same, and quiesces the thread in this domain each time it suspends.
@@ -329,8 +329,8 @@ cdef class Domain:
         cdef uint64_t ns = RCU_NEVER if timeout is None else nanoseconds("timeout", timeout)
         wait_for_deferred(self.engine, deadline(ns), timeout)
 
-    async def barrier_async(self):
-        """Returns once all that was deferred in this domain before the call has run; holds no thread.
+    def barrier_async(self):
+        """Await it: returns once all that was deferred in this domain before the call has run; holds no thread.
 
         On asyncio and on trio, like `synchronize_async`.
 
@@ -340,7 +340,7 @@ cdef class Domain:
         check_barrier(self.engine, "barrier_async()")
         if self._barriers is None:
             self._barriers = Waiters(self._notify_of_deferred, "barrier_async()")
-        await self._barriers.wait()
+        return self._barriers.wait()
 
     def _notify_of_period(self, done):
         return notify_of_period(self.engine, done)
