@@ -26,6 +26,7 @@ MODULES = [
     "rcu._threads",
     "rcu._slots",
     "rcu._grace",
+    "rcu._queue",
     "rcu._deferred",
     "rcu._refcount",
     "rcu._sections",

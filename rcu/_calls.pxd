@@ -15,7 +15,9 @@ cdef rcu_domain *python_domain() noexcept                      # a new one; NULL
 cdef int defer_call(rcu_domain *domain, PyObject *const *arguments, Py_ssize_t count, PyObject *names) except -1
 cdef int defer_drop(rcu_domain *domain, PyObject *obj) except -1
 cdef int wait_for_deferred(rcu_domain *domain, uint64_t until, object timeout) except -1  # blocks
-# True: there is nothing to wait for. False: `done` will be called, without arguments, by a reclaimer.
-cdef bint notify_of_period(rcu_domain *domain, object done) except -1
-cdef bint notify_of_deferred(rcu_domain *domain, object done) except -1
+cdef Notices new_notices(rcu_domain *domain)
 cdef int check_barrier(rcu_domain *domain, str what) except -1  # DeadlockError where it would wait for itself
+
+# What awaits are made of. Holds the engine, not the Domain that holds it.
+cdef class Notices:
+    cdef rcu_domain *engine

@@ -4,13 +4,14 @@
 import atexit
 import os
 
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
 from rcu._clock cimport deadline, nanoseconds
 from rcu._deferred cimport (
-    Backlog, Python, barrier_at, deferred_domain, hasten, is_reclaimer, look, outbox_of, push_awaited, push_last,
+    Backlog, Python, barrier_at, deferred_domain, drop, hasten, hold, is_reclaimer, look, push_awaited, push_last,
     push_log, room_at, start_again, use_python, wait_for_batch, wait_for_room,
 )
 from rcu._gate cimport is_shut, reopen, shut, wait_idle
@@ -20,6 +21,7 @@ from rcu._headers cimport (
     rcu_fetch_sub, rcu_head, rcu_held, rcu_load_acquire, rcu_load_relaxed, rcu_outbox, rcu_reclaimer, rcu_slot,
     rcu_store_relaxed, rcu_store_release,
 )
+from rcu._queue cimport Logs, outbox_of, use_logs
 from rcu._sections cimport this_thread
 from rcu._slots cimport attach, each_domain
 from rcu._threads cimport find
@@ -70,15 +72,15 @@ cdef uint64_t exit_timeout_ns = 5 * RCU_NS_PER_SECOND
 
 # ---- logs: without a thread state ----------------------------------------------------------------------------------
 
-cdef void is_log(rcu_head *log) noexcept nogil:
-    """What marks a head as a log; the reclaimer runs logs by run_log."""
+cdef void mark_of_logs(rcu_head *log) noexcept nogil:
+    """The func of a log. It is not called: the reclaimer runs logs by run_log."""
 
 
 cdef Log *new_log(uint64_t words, uint64_t parties) noexcept nogil:
     cdef uint64_t room = max(words, <uint64_t>WORDS)
     cdef Log *log = <Log *>malloc(sizeof(Log) + (room - WORDS) * sizeof(size_t))
     if log != NULL:
-        log.head.func = is_log
+        log.head.func = mark_of_logs
         log.used = 0
         log.begun = 0
         log.parties = parties
@@ -317,24 +319,39 @@ cdef int wait_for_deferred(rcu_domain *domain, uint64_t until, object timeout) e
                        f"grace period under way waits for: {waited_for(domain)}")
 
 
-cdef bint notify_of_period(rcu_domain *domain, object done) except -1:
-    cdef Log *log
-    step_aside(domain, "synchronize_async()")
-    if poll(domain, needed(domain), True):
-        return True
-    log = notice(domain, done)
-    push_awaited(domain, &log.head)
-    return False
+cdef Notices new_notices(rcu_domain *domain):
+    cdef Notices notices = Notices.__new__(Notices)
+    hold(domain)
+    notices.engine = domain
+    return notices
 
 
-cdef bint notify_of_deferred(rcu_domain *domain, object done) except -1:
-    cdef Log *log
-    check_barrier(domain, "barrier_async()")
-    if barrier_at(domain) == 0:
-        return True
-    log = notice(domain, done)
-    push_last(domain, &log.head)
-    return False
+@cython.final
+cdef class Notices:
+    """Starts waits that call back: each method returns True if there is nothing to wait for, False if `done` will be
+    called, without arguments, by a reclaimer."""
+
+    def __dealloc__(self):
+        if self.engine is not NULL and not Py_IsFinalizing():
+            drop(self.engine)
+
+    def of_period(self, done):
+        cdef Log *log
+        step_aside(self.engine, "synchronize_async()")
+        if poll(self.engine, needed(self.engine), True):
+            return True
+        log = notice(self.engine, done)
+        push_awaited(self.engine, &log.head)
+        return False
+
+    def of_deferred(self, done):
+        cdef Log *log
+        check_barrier(self.engine, "barrier_async()")
+        if barrier_at(self.engine) == 0:
+            return True
+        log = notice(self.engine, done)
+        push_last(self.engine, &log.head)
+        return False
 
 
 cdef Log *notice(rcu_domain *domain, object done) except NULL:
@@ -410,10 +427,13 @@ cdef rcu_domain *python_domain() noexcept:
     return deferred_domain()
 
 
+cdef Logs logs
+logs.mark = mark_of_logs
+logs.close = close_log
+logs.leave = leave_log
+use_logs(&logs)
+
 cdef Python hooks
-hooks.log = is_log
-hooks.close = close_log
-hooks.leave = leave_log
 hooks.run = run_log
 hooks.begin = begin_python
 hooks.end = end_python

@@ -1,24 +1,17 @@
 # cython: language_level=3
 """Deferred work: enqueue, reclaim, barriers, the backlog.
 
-A thread leaves callbacks in an outbox of its own, a stack of intrusive heads that no other thread pushes onto. A
-reclaimer, a thread that starts when there is something to do, takes all outboxes at once, waits for a grace period,
-and calls what it took, outside every section and every lock. What it has in hand stands in the domain, so that a fork
-child, which does not have the thread, has the work.
-
-Knows no Python: what runs callbacks there is handed to it by the floor above.
+A reclaimer, a thread that starts when there is something to do, takes all that is queued, waits for a grace period, and
+calls it, outside every section and every lock. What it has in hand stands in the domain, so that a fork child, which
+does not have the thread, has the work. Knows no Python: what runs callbacks there is handed to it by the floor above.
 """
 
 from libc.stdint cimport uint64_t
 
-from rcu._headers cimport rcu_callback, rcu_domain, rcu_head, rcu_outbox, rcu_reclaimer, rcu_slot
+from rcu._headers cimport rcu_callback, rcu_domain, rcu_head, rcu_outbox, rcu_reclaimer
 
-# What the floor above brings. A log is a head with room for many callbacks of Python: its thread appends to it until
-# a reclaimer closes it. All are called without a thread state.
+# What the floor above brings. All are called without a thread state.
 cdef struct Python:
-    rcu_callback log                                                     # the func of such a head
-    void (*close)(rcu_head *log) noexcept nogil                          # nothing is appended any more
-    void (*leave)(void *log) noexcept nogil                              # its thread appends no more
     # Calls what is left in the log, until the gate is shut; True: all of it, and it is gone. Counts each callback in
     # `run` before it begins: one that a fork interrupts is not begun again.
     bint (*run)(rcu_reclaimer *self, rcu_head *log) noexcept nogil
@@ -35,11 +28,14 @@ cdef struct Backlog:
 # All of these may be called with or without a thread state. None but the waits blocks, except for locks.
 cdef void use_python(const Python *with_python) noexcept nogil            # once
 cdef rcu_domain *deferred_domain() noexcept nogil                         # a new domain; NULL: no memory
-cdef void close_domain(rcu_domain *domain) noexcept nogil                 # freed once all that was deferred has run
+# Its owner has gone: it is freed once all that was deferred has run and nobody else holds it.
+cdef void close_domain(rcu_domain *domain) noexcept nogil
+cdef void hold(rcu_domain *domain) noexcept nogil
+cdef void drop(rcu_domain *domain) noexcept nogil
 cdef void start_again() noexcept nogil                                    # in a fork child: whoever has work
 
-# The calling thread's; NULL: no memory. `enqueue` needs none of it, then its order among others' is open.
-cdef rcu_outbox *outbox_of(rcu_slot *slot) noexcept nogil
+# The kernel's call_rcu(). Needs no memory but, at a thread's first, for its slot and its outbox; where there is none for
+# these, its order among the thread's others is open.
 cdef void enqueue(rcu_domain *domain, rcu_head *head, rcu_callback func) noexcept nogil
 cdef void push_log(rcu_domain *domain, rcu_outbox *box, rcu_head *log) noexcept nogil  # onto the calling thread's
 cdef void push_awaited(rcu_domain *domain, rcu_head *log) noexcept nogil  # to run after a grace period, soon

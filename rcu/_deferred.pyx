@@ -6,17 +6,17 @@ nothing is pending, and a backlog that is bounded.
 """
 
 from libc.stdint cimport uint64_t
-from libc.stdlib cimport calloc, free, realloc
 
 from rcu._gate cimport Passage, count_busy, enter, is_shut, leave
 from rcu._grace cimport COMPLETED, grace_domain, needed, quiesce, wait
 from rcu._headers cimport (
     RCU_ABSENT, RCU_ASLEEP, RCU_AWAITED, RCU_AWAKE, RCU_DEFERRED, RCU_NEVER, RCU_NS_PER_SECOND, RCU_RECLAIMERS,
-    rcu_clock, rcu_compare_exchange, rcu_cond_broadcast, rcu_cond_signal, rcu_cond_wait, rcu_exchange, rcu_fetch_add,
+    rcu_clock, rcu_cond_broadcast, rcu_cond_signal, rcu_cond_wait, rcu_fetch_add, rcu_slot,
     rcu_fetch_sub, rcu_full_barrier, rcu_load_acquire, rcu_load_relaxed, rcu_mutex_lock, rcu_mutex_unlock,
     rcu_store_relaxed, rcu_store_release, rcu_thread_ident,
 )
-from rcu._slots cimport attach, domain_free, each_domain, visit
+from rcu._queue cimport departs, enqueued, is_log, is_queued, oldest, push, push_callback, take_all
+from rcu._slots cimport domain_free, each_domain, visit
 from rcu._threads cimport find
 
 
@@ -83,8 +83,12 @@ cdef void close_domain(rcu_domain *domain) noexcept nogil:
     drop(domain)
 
 
+cdef void hold(rcu_domain *domain) noexcept nogil:
+    rcu_fetch_add(&domain.holders, 1)
+
+
 cdef void drop(rcu_domain *domain) noexcept nogil:
-    """One holder less; the last one frees the domain, and what could not even be started is lost with it."""
+    """The last one frees the domain, and what could not even be started is lost with it."""
     if rcu_fetch_sub(&domain.holders, 1) == 1:
         python.forget(domain)
         domain_free(domain)
@@ -92,30 +96,10 @@ cdef void drop(rcu_domain *domain) noexcept nogil:
 
 # ---- enqueue -------------------------------------------------------------------------------------------------------
 
-cdef rcu_outbox *outbox_of(rcu_slot *slot) noexcept nogil:
-    if slot.outbox == NULL:
-        visit(slot.domain)
-        slot.outbox = <rcu_outbox *>calloc(1, sizeof(rcu_outbox))
-        rcu_mutex_unlock(&slot.domain.lock)
-    return slot.outbox
-
-
 cdef void enqueue(rcu_domain *domain, rcu_head *head, rcu_callback func) noexcept nogil:
-    cdef rcu_reclaimer *reclaimer = &domain.reclaimers[RCU_DEFERRED]
-    cdef rcu_slot *slot = attach(domain)
-    cdef rcu_outbox *box = outbox_of(slot) if slot != NULL else NULL
     head.func = func
-    if box == NULL:
-        rcu_fetch_add(&reclaimer.strays.enqueued, 1)
-        push(&reclaimer.strays, head)
-    else:
-        if box.log != NULL:
-            # What its thread defers next comes after this head, so it must not go into what came before.
-            python.leave(box.log)
-            box.log = NULL
-        rcu_store_relaxed(&box.enqueued, box.enqueued + 1)
-        push(box, head)
-    tell(reclaimer)
+    push_callback(domain, head)
+    tell(&domain.reclaimers[RCU_DEFERRED])
 
 
 cdef void push_log(rcu_domain *domain, rcu_outbox *box, rcu_head *log) noexcept nogil:
@@ -131,19 +115,6 @@ cdef void push_awaited(rcu_domain *domain, rcu_head *log) noexcept nogil:
 cdef void push_last(rcu_domain *domain, rcu_head *log) noexcept nogil:
     push(&domain.reclaimers[RCU_DEFERRED].last, log)
     hasten(domain)
-
-
-cdef void push(rcu_outbox *box, rcu_head *head) noexcept nogil:
-    cdef uint64_t newest = rcu_load_relaxed(&box.newest)
-    while True:
-        head.next = <rcu_head *>newest
-        if newest == 0:
-            rcu_store_relaxed(&box.since_ns, rcu_clock())
-        # [H] with [T]: the reclaimer that takes the head sees what is in it, and its grace period begins after what
-        # this thread did before.
-        if rcu_compare_exchange(&box.newest, newest, <uint64_t>head):
-            return
-        newest = rcu_load_relaxed(&box.newest)
 
 
 cdef void tell(rcu_reclaimer *self) noexcept nogil:
@@ -163,7 +134,7 @@ cdef void rouse(rcu_reclaimer *self) noexcept nogil:
         be_busy(self, True)
         rcu_cond_signal(&self.wake)
     elif self.state == RCU_ABSENT:
-        rcu_fetch_add(&self.domain.holders, 1)
+        hold(self.domain)
         rcu_store_relaxed(&self.state, RCU_AWAKE)
         be_busy(self, True)
         if rcu_start_reclaimer(self, reclaim) != 0:
@@ -177,27 +148,6 @@ cdef void be_busy(rcu_reclaimer *self, bint busy) noexcept nogil:
     if self == &self.domain.reclaimers[RCU_DEFERRED] and self.busy != busy:
         self.busy = busy
         count_busy(1 if busy else <uint64_t>-1)
-
-
-cdef void departs(rcu_slot *slot) noexcept nogil:
-    """A thread leaves the domain, locked: what it has deferred stays."""
-    cdef rcu_domain *domain = slot.domain
-    cdef rcu_outbox *box = slot.outbox
-    cdef rcu_head *last = NULL
-    cdef rcu_head *first
-    if box.log != NULL:
-        python.leave(box.log)
-    first = reverse(rcu_exchange(&box.newest, 0), &last)  # [T]; only the reclaimer might be in the way, and is not
-    if first != NULL:
-        if domain.left_first == NULL:
-            domain.left_first = first
-            domain.left_since_ns = box.since_ns
-        else:
-            domain.left_last.next = first
-        domain.left_last = last
-    domain.departed += box.enqueued
-    slot.outbox = NULL
-    free(box)
 
 
 # ---- the reclaimer's thread --------------------------------------------------------------------------------------
@@ -218,7 +168,10 @@ cdef void reclaim(rcu_reclaimer *self) noexcept nogil:
         elif is_loaded(self) and linger(self):
             continue
         elif has_work(self):
-            take(self)
+            if not take_all(self):
+                rcu_mutex_lock(&self.lock)
+                finish(self)
+                rcu_mutex_unlock(&self.lock)
         elif not rest(self):
             break
     python.end(self)
@@ -233,24 +186,6 @@ cdef bint has_work(rcu_reclaimer *self) noexcept nogil:
     rcu_mutex_unlock(&self.lock)
     rcu_mutex_unlock(&self.domain.lock)
     return found
-
-
-cdef bint is_queued(rcu_reclaimer *self) noexcept nogil:
-    """Under the domain's lock."""
-    cdef rcu_domain *domain = self.domain
-    cdef rcu_outbox *box
-    cdef uint64_t i
-    if rcu_load_relaxed(&self.strays.newest) != 0 or rcu_load_relaxed(&self.last.newest) != 0:
-        return True
-    if self != &domain.reclaimers[RCU_DEFERRED]:
-        return False
-    if domain.left_first != NULL:
-        return True
-    for i in range(domain.n_slots):
-        box = domain.slots[i].outbox
-        if box != NULL and rcu_load_relaxed(&box.newest) != 0:
-            return True
-    return False
 
 
 cdef bint needs_thread(rcu_reclaimer *self) noexcept nogil:
@@ -272,101 +207,6 @@ cdef bint linger(rcu_reclaimer *self) noexcept nogil:
         rcu_cond_wait(&self.wake, &self.lock, until)
     rcu_mutex_unlock(&self.lock)
     return True
-
-
-cdef void take(rcu_reclaimer *self) noexcept nogil:
-    """Takes all that is queued as the next batch."""
-    cdef rcu_domain *domain = self.domain
-    cdef rcu_head *first = NULL
-    cdef rcu_head *last = NULL
-    cdef uint64_t *tops = NULL
-    cdef uint64_t n = 0
-    cdef uint64_t since = RCU_NEVER
-    cdef uint64_t i, behind, strays
-    visit(domain)
-    rcu_mutex_lock(&self.lock)
-    # First what comes last: what was deferred before a barrier was pushed is then found below.
-    behind = take_box(&self.last, &since)
-    if self == &domain.reclaimers[RCU_DEFERRED]:
-        # A thread that has left, and attached again, deferred what it left behind before what is in its new outbox.
-        if domain.left_first != NULL:
-            since = min(since, domain.left_since_ns)
-            first = domain.left_first
-            last = domain.left_last
-            domain.left_first = NULL
-            domain.left_last = NULL
-        tops = room_for(self, domain.n_slots)
-        for i in range(domain.n_slots):
-            if domain.slots[i].outbox == NULL:
-                continue
-            if tops != NULL:
-                tops[n] = take_box(domain.slots[i].outbox, &since)
-                n += 1
-            else:
-                append(&first, &last, take_box(domain.slots[i].outbox, &since))
-    strays = take_box(&self.strays, &since)
-    self.taken += 1
-    self.taken_ns = rcu_clock()
-    self.run_before = self.run
-    self.hurry = False
-    rcu_mutex_unlock(&domain.lock)
-    # A fork finds the heads in order, for it takes this lock; updaters need not wait for that.
-    for i in range(n):
-        append(&first, &last, tops[i])
-    append(&first, &last, strays)
-    append(&first, &last, behind)
-    self.batch = first
-    self.since_ns = since if first != NULL else 0
-    if first == NULL:
-        finish(self)
-    rcu_mutex_unlock(&self.lock)
-
-
-cdef uint64_t *room_for(rcu_reclaimer *self, uint64_t n) noexcept nogil:
-    cdef uint64_t *tops
-    if self.room < n:
-        tops = <uint64_t *>realloc(self.tops, 2 * n * sizeof(uint64_t))
-        if tops == NULL:
-            return NULL
-        self.tops = tops
-        self.room = 2 * n
-    return self.tops
-
-
-cdef uint64_t take_box(rcu_outbox *box, uint64_t *since) noexcept nogil:
-    cdef uint64_t newest = 0
-    if rcu_load_relaxed(&box.newest) != 0:
-        since[0] = min(since[0], rcu_load_relaxed(&box.since_ns))
-        newest = rcu_exchange(&box.newest, 0)  # [T] with [H]: all that its thread did before is seen from here on
-    return newest
-
-
-cdef void append(rcu_head **first, rcu_head **last, uint64_t newest) noexcept nogil:
-    cdef rcu_head *end = NULL
-    cdef rcu_head *begin = reverse(newest, &end)
-    if begin == NULL:
-        return
-    if first[0] == NULL:
-        first[0] = begin
-    else:
-        last[0].next = begin
-    last[0] = end
-
-
-cdef rcu_head *reverse(uint64_t newest, rcu_head **last) noexcept nogil:
-    """Turns a stack into a list, oldest first, and lets none of its logs grow any more."""
-    cdef rcu_head *head = <rcu_head *>newest
-    cdef rcu_head *newer = NULL
-    cdef rcu_head *older
-    last[0] = head
-    while head != NULL:
-        if head.func == python.log:
-            python.close(head)
-        older = head.next
-        head.next = newer
-        newer = head
-        head = older
-    return newer
 
 
 cdef void wait_for_readers(rcu_reclaimer *self) noexcept nogil:
@@ -400,7 +240,7 @@ cdef bint call_ready(rcu_reclaimer *self) noexcept nogil:
         while self.ready != NULL and n < HEADS_PER_PASSAGE and not is_shut():
             head = self.ready
             n += 1
-            if head.func == python.log:
+            if is_log(head):
                 if self.python == NULL and not python.begin(self):
                     leave(&passage)
                     return False
@@ -456,16 +296,6 @@ cdef bint rest(rcu_reclaimer *self) noexcept nogil:
 
 
 # ---- waits -------------------------------------------------------------------------------------------------------
-
-cdef uint64_t enqueued(rcu_domain *domain) noexcept nogil:
-    """Under the domain's lock: callbacks that were ever deferred."""
-    cdef uint64_t total = domain.departed + rcu_load_relaxed(&domain.reclaimers[RCU_DEFERRED].strays.enqueued)
-    cdef uint64_t i
-    for i in range(domain.n_slots):
-        if domain.slots[i].outbox != NULL:
-            total += rcu_load_relaxed(&domain.slots[i].outbox.enqueued)
-    return total
-
 
 cdef uint64_t room_at(rcu_domain *domain, rcu_outbox *box) noexcept nogil:
     cdef rcu_reclaimer *reclaimer = &domain.reclaimers[RCU_DEFERRED]
@@ -579,9 +409,7 @@ cdef void note_peak(rcu_reclaimer *self) noexcept nogil:
 
 cdef void look(rcu_domain *domain, Backlog *backlog) noexcept nogil:
     cdef rcu_reclaimer *self = &domain.reclaimers[RCU_DEFERRED]
-    cdef uint64_t since = RCU_NEVER
-    cdef uint64_t i
-    cdef rcu_outbox *box
+    cdef uint64_t since
     visit(domain)
     rcu_mutex_lock(&self.lock)
     backlog.run = rcu_load_acquire(&self.run)  # [W]
@@ -589,14 +417,7 @@ cdef void look(rcu_domain *domain, Backlog *backlog) noexcept nogil:
     backlog.pending = enqueued(domain) - backlog.run
     self.peak = max(self.peak, backlog.pending)
     backlog.peak = self.peak
-    if self.since_ns != 0:
-        since = self.since_ns
-    if domain.left_first != NULL:
-        since = min(since, domain.left_since_ns)
-    for i in range(domain.n_slots):
-        box = domain.slots[i].outbox
-        if box != NULL and rcu_load_relaxed(&box.newest) != 0:
-            since = min(since, rcu_load_relaxed(&box.since_ns))
+    since = oldest(domain)
     rcu_mutex_unlock(&self.lock)
     rcu_mutex_unlock(&domain.lock)
     backlog.oldest_ns = 0 if since == RCU_NEVER or backlog.pending == 0 else rcu_clock() - since

@@ -14,5 +14,5 @@ cdef class Domain:
     cdef uint64_t key              # of the engine, one load nearer
     cdef object __weakref__
     cdef object _name              # untyped, so that the type is the collector's, which alone frees deferred objects
-    cdef object _periods           # who awaits a grace period; made at the first such await
+    cdef object _periods           # who awaits a grace period: an aio.Waiters
     cdef object _barriers

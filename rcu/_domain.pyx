@@ -8,7 +8,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uint64_t
 
 from rcu._calls cimport (
-    check_barrier, defer_call, defer_drop, notify_of_deferred, notify_of_period, python_domain, wait_for_deferred,
+    check_barrier, defer_call, defer_drop, new_notices, python_domain, wait_for_deferred,
 )
 from rcu._clock cimport deadline, nanoseconds
 from rcu._deferred cimport Backlog, close_domain, look
@@ -64,6 +64,9 @@ cdef class Domain:
         # From here on the domain is whole: what converts the arguments may be Python, and find it.
         self.stall_timeout = stall_timeout
         self.backlog_limit = backlog_limit
+        notices = new_notices(self.engine)
+        self._periods = Waiters(notices.of_period, f"domain {self._name!r}: synchronize_async()")
+        self._barriers = Waiters(notices.of_deferred, f"domain {self._name!r}: barrier_async()")
         share(self)
 
     def __dealloc__(self):
@@ -248,8 +251,6 @@ cdef class Domain:
         :raises RcuError: no event loop runs in this thread.
         """
         step_aside(self.engine, "synchronize_async()")
-        if self._periods is None:
-            self._periods = Waiters(self._notify_of_period, "synchronize_async()")
         return self._periods.wait()
 
     def quiesce_on_pending(self, awaitable, /):
@@ -338,15 +339,7 @@ cdef class Domain:
         :raises RcuError: no event loop runs in this thread.
         """
         check_barrier(self.engine, "barrier_async()")
-        if self._barriers is None:
-            self._barriers = Waiters(self._notify_of_deferred, "barrier_async()")
         return self._barriers.wait()
-
-    def _notify_of_period(self, done):
-        return notify_of_period(self.engine, done)
-
-    def _notify_of_deferred(self, done):
-        return notify_of_deferred(self.engine, done)
 
     # ---- diagnostics -------------------------------------------------------------------------------------------
 
