@@ -18,8 +18,8 @@ from rcu._gate cimport is_shut, reopen, shut, wait_idle
 from rcu._grace cimport needed, poll
 from rcu._headers cimport (
     RCU_DEFERRED, RCU_NEVER, RCU_NS_PER_SECOND, rcu_clock, rcu_compare_exchange, rcu_domain, rcu_exchange,
-    rcu_fetch_sub, rcu_head, rcu_held, rcu_load_acquire, rcu_load_relaxed, rcu_outbox, rcu_reclaimer, rcu_slot,
-    rcu_store_relaxed, rcu_store_release,
+    rcu_fetch_sub, rcu_head, rcu_held, rcu_load_relaxed, rcu_outbox, rcu_reclaimer, rcu_slot, rcu_store_relaxed,
+    rcu_store_release,
 )
 from rcu._queue cimport Logs, outbox_of, use_logs
 from rcu._sections cimport this_thread
@@ -314,9 +314,10 @@ cdef int wait_for_deferred(rcu_domain *domain, uint64_t until, object timeout) e
     if batch == 0 or wait_in_naps(domain, wait_for_batch, batch, until):
         return 0
     look(domain, &backlog)
+    age = backlog.oldest_ns / <double>RCU_NS_PER_SECOND
     raise TimeoutError(f"domain {name_of(domain)!r}: barrier() did not end within {timeout!r} s: {backlog.pending} "
-                       f"callback(s) pending, the oldest for {backlog.oldest_ns / <double>RCU_NS_PER_SECOND:.3g} s; the "
-                       f"grace period under way waits for: {waited_for(domain)}")
+                       f"callback(s) pending, the oldest for {age:.3g} s; the grace period under way waits for: "
+                       f"{waited_for(domain)}")
 
 
 cdef Notices new_notices(rcu_domain *domain):

@@ -34,8 +34,8 @@ cdef void hold(rcu_domain *domain) noexcept nogil
 cdef void drop(rcu_domain *domain) noexcept nogil
 cdef void start_again() noexcept nogil                                    # in a fork child: whoever has work
 
-# The kernel's call_rcu(). Needs no memory but, at a thread's first, for its slot and its outbox; where there is none for
-# these, its order among the thread's others is open.
+# The kernel's call_rcu(). Needs no memory but, at a thread's first, for its slot and its outbox; where there is none
+# for these, its order among the thread's others is open.
 cdef void enqueue(rcu_domain *domain, rcu_head *head, rcu_callback func) noexcept nogil
 cdef void push_log(rcu_domain *domain, rcu_outbox *box, rcu_head *log) noexcept nogil  # onto the calling thread's
 cdef void push_awaited(rcu_domain *domain, rcu_head *log) noexcept nogil  # to run after a grace period, soon
@@ -49,5 +49,5 @@ cdef uint64_t barrier_at(rcu_domain *domain) noexcept nogil
 cdef bint wait_for_batch(rcu_domain *domain, uint64_t batch, uint64_t until) noexcept nogil  # blocks; True: it is done
 cdef void hasten(rcu_domain *domain) noexcept nogil                       # its next batch does not wait for more
 
-cdef bint is_reclaimer(const rcu_domain *domain) noexcept nogil           # the calling thread, of the domain's callbacks
+cdef bint is_reclaimer(const rcu_domain *domain) noexcept nogil           # the calling thread is that of callbacks
 cdef void look(rcu_domain *domain, Backlog *backlog) noexcept nogil

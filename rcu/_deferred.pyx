@@ -11,9 +11,9 @@ from rcu._gate cimport Passage, count_busy, enter, is_shut, leave
 from rcu._grace cimport COMPLETED, grace_domain, needed, quiesce, wait
 from rcu._headers cimport (
     RCU_ABSENT, RCU_ASLEEP, RCU_AWAITED, RCU_AWAKE, RCU_DEFERRED, RCU_NEVER, RCU_NS_PER_SECOND, RCU_RECLAIMERS,
-    rcu_clock, rcu_cond_broadcast, rcu_cond_signal, rcu_cond_wait, rcu_fetch_add, rcu_slot,
-    rcu_fetch_sub, rcu_full_barrier, rcu_load_acquire, rcu_load_relaxed, rcu_mutex_lock, rcu_mutex_unlock,
-    rcu_store_relaxed, rcu_store_release, rcu_thread_ident,
+    rcu_clock, rcu_cond_broadcast, rcu_cond_signal, rcu_cond_wait, rcu_fetch_add, rcu_fetch_sub, rcu_full_barrier,
+    rcu_load_acquire, rcu_load_relaxed, rcu_mutex_lock, rcu_mutex_unlock, rcu_slot, rcu_store_relaxed,
+    rcu_store_release, rcu_thread_ident,
 )
 from rcu._queue cimport departs, enqueued, is_log, is_queued, oldest, push, push_callback, take_all
 from rcu._slots cimport domain_free, each_domain, visit

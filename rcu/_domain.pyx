@@ -7,9 +7,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uint64_t
 
-from rcu._calls cimport (
-    check_barrier, defer_call, defer_drop, new_notices, python_domain, wait_for_deferred,
-)
+from rcu._calls cimport check_barrier, defer_call, defer_drop, new_notices, python_domain, wait_for_deferred
 from rcu._clock cimport deadline, nanoseconds
 from rcu._deferred cimport Backlog, close_domain, look
 from rcu._flavor cimport flavor_name
@@ -31,6 +29,7 @@ from rcu.errors import SectionError
 
 cdef extern from "Python.h":
     bint Py_IsFinalizing()
+
 
 @cython.final
 cdef class Domain:

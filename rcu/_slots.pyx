@@ -9,10 +9,10 @@ from rcu._flavor cimport fence_flavor, prepare_again
 from rcu._gate cimport gate_begin
 from rcu._headers cimport (
     RCU_ABSENT, RCU_BLOCK_SLOTS, RCU_FIRST_ROOM, RCU_GROUPS, RCU_PHASE_DONE, RCU_PHASE_STARTED, RCU_PHASE_WAITING,
-    RCU_RECLAIMERS, RCU_SEQ_DETACHED, RCU_SEQ_FIRST, RCU_SEQ_QUIESCED, RCU_SLOT_SIZE, rcu_at_fork, rcu_cond_destroy, rcu_cond_init,
-    rcu_cond_signal, rcu_exchange, rcu_fetch_add, rcu_fetch_sub, rcu_held, rcu_load_relaxed, rcu_mutex,
-    rcu_mutex_destroy, rcu_mutex_init, rcu_mutex_lock, rcu_mutex_unlock, rcu_reclaimer, rcu_store_relaxed, rcu_thread_ident,
-    rcu_thread_native_id, rcu_thread_yield,
+    RCU_RECLAIMERS, RCU_SEQ_DETACHED, RCU_SEQ_FIRST, RCU_SEQ_QUIESCED, RCU_SLOT_SIZE, rcu_at_fork, rcu_cond_destroy,
+    rcu_cond_init, rcu_cond_signal, rcu_exchange, rcu_fetch_add, rcu_fetch_sub, rcu_held, rcu_load_relaxed, rcu_mutex,
+    rcu_mutex_destroy, rcu_mutex_init, rcu_mutex_lock, rcu_mutex_unlock, rcu_reclaimer, rcu_store_relaxed,
+    rcu_thread_ident, rcu_thread_native_id, rcu_thread_yield,
 )
 from rcu._threads cimport each_slot, find, forget, forget_all, make_room, remember, watch_threads
 
