@@ -3,6 +3,7 @@
 
 import atexit
 import os
+import sys
 
 cimport cython
 from cpython.object cimport PyObject
@@ -383,6 +384,10 @@ def after_fork_in_parent():
 
 def after_fork_in_child():
     start_again()
+    # Children of multiprocessing begin by forgetting what is to be done at their end, and then call what is put here.
+    processes = sys.modules.get("multiprocessing.util")
+    if processes is not None:
+        processes.register_after_fork(at_exit, atexit.register)
 
 
 def set_exit_timeout(seconds):
