@@ -98,18 +98,15 @@ cdef void drop(rcu_domain *domain) noexcept nogil:
 
 cdef void enqueue(rcu_domain *domain, rcu_head *head, rcu_callback func) noexcept nogil:
     head.func = func
-    push_callback(domain, head)
-    tell(&domain.reclaimers[RCU_DEFERRED])
+    tell(&domain.reclaimers[RCU_DEFERRED], push_callback(domain, head))
 
 
 cdef void push_log(rcu_domain *domain, rcu_outbox *box, rcu_head *log) noexcept nogil:
-    push(box, log)
-    tell(&domain.reclaimers[RCU_DEFERRED])
+    tell(&domain.reclaimers[RCU_DEFERRED], push(box, log))
 
 
 cdef void push_awaited(rcu_domain *domain, rcu_head *log) noexcept nogil:
-    push(&domain.reclaimers[RCU_AWAITED].strays, log)
-    tell(&domain.reclaimers[RCU_AWAITED])
+    tell(&domain.reclaimers[RCU_AWAITED], push(&domain.reclaimers[RCU_AWAITED].strays, log))
 
 
 cdef void push_last(rcu_domain *domain, rcu_head *log) noexcept nogil:
@@ -117,10 +114,12 @@ cdef void push_last(rcu_domain *domain, rcu_head *log) noexcept nogil:
     hasten(domain)
 
 
-cdef void tell(rcu_reclaimer *self) noexcept nogil:
+cdef void tell(rcu_reclaimer *self, bint onto_nothing) noexcept nogil:
     # [I] with [S]: if our push comes first, the reclaimer finds it before it sleeps; if its word that it sleeps does,
-    # we see the word.
-    rcu_full_barrier()
+    # we see the word. Onto a head that is still there, whoever pushed that has told, or is about to: the reclaimer
+    # does not sleep over it. Then the look is for one that could not be started.
+    if onto_nothing:
+        rcu_full_barrier()
     if rcu_load_relaxed(&self.state) != RCU_AWAKE:
         rcu_mutex_lock(&self.lock)
         rouse(self)

@@ -21,8 +21,9 @@ cdef void use_logs(const Logs *with_logs) noexcept nogil          # once
 cdef bint is_log(const rcu_head *head) noexcept nogil
 
 cdef rcu_outbox *outbox_of(rcu_slot *slot) noexcept nogil         # the calling thread's; NULL: no memory
-cdef void push(rcu_outbox *box, rcu_head *head) noexcept nogil
-cdef void push_callback(rcu_domain *domain, rcu_head *head) noexcept nogil  # onto the calling thread's; counts it
+# True: onto nothing, so the reclaimer has to be told.
+cdef bint push(rcu_outbox *box, rcu_head *head) noexcept nogil
+cdef bint push_callback(rcu_domain *domain, rcu_head *head) noexcept nogil  # onto the calling thread's; counts it
 cdef void departs(rcu_slot *slot) noexcept nogil                  # rcu_domain.departs
 
 cdef bint take_all(rcu_reclaimer *self) noexcept nogil            # as its next batch; False: there was nothing

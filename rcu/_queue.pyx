@@ -33,23 +33,22 @@ cdef rcu_outbox *outbox_of(rcu_slot *slot) noexcept nogil:
     return slot.outbox
 
 
-cdef void push_callback(rcu_domain *domain, rcu_head *head) noexcept nogil:
+cdef bint push_callback(rcu_domain *domain, rcu_head *head) noexcept nogil:
     cdef rcu_outbox *strays = &domain.reclaimers[RCU_DEFERRED].strays
     cdef rcu_slot *slot = attach(domain)
     cdef rcu_outbox *box = outbox_of(slot) if slot != NULL else NULL
     if box == NULL:
         rcu_fetch_add(&strays.enqueued, 1)
-        push(strays, head)
-        return
+        return push(strays, head)
     if box.log != NULL:
         # What its thread defers next comes after this head, so it must not go into what came before.
         logs.leave(box.log)
         box.log = NULL
     rcu_store_relaxed(&box.enqueued, box.enqueued + 1)  # first, lest it has run before it is counted: [W]
-    push(box, head)
+    return push(box, head)
 
 
-cdef void push(rcu_outbox *box, rcu_head *head) noexcept nogil:
+cdef bint push(rcu_outbox *box, rcu_head *head) noexcept nogil:
     cdef uint64_t newest = rcu_load_relaxed(&box.newest)
     while True:
         head.next = <rcu_head *>newest
@@ -58,7 +57,7 @@ cdef void push(rcu_outbox *box, rcu_head *head) noexcept nogil:
         # [H] with [T]: the reclaimer that takes the head sees what is in it, and its grace period begins after what
         # this thread did before.
         if rcu_compare_exchange(&box.newest, newest, <uint64_t>head):
-            return
+            return newest == 0
         newest = rcu_load_relaxed(&box.newest)
 
 

@@ -3,11 +3,14 @@
 
 cimport cython
 from libc.stdint cimport uint64_t
+from libc.stdlib cimport calloc, free
 
+from rcu._deferred cimport barrier_at, enqueue, wait_for_batch
 from rcu._domain cimport Domain
 from rcu._flavor cimport heavy_barrier
 from rcu._headers cimport (
-    RCU_SLOT_SIZE, rcu_clock, rcu_enter, rcu_exit, rcu_full_barrier, rcu_load_relaxed, rcu_slot, rcu_store_relaxed,
+    RCU_NEVER, RCU_SLOT_SIZE, rcu_clock, rcu_enter, rcu_exit, rcu_full_barrier, rcu_head, rcu_load_acquire,
+    rcu_load_relaxed, rcu_slot, rcu_store_relaxed, rcu_store_release,
 )
 from rcu._sections cimport attached
 
@@ -75,6 +78,62 @@ def time_sections(Domain domain not None, uint64_t n, uint64_t pause=0):
             rcu_exit(slot)
         began = rcu_clock() - began
     return began / 1e9
+
+
+cdef struct Callback:
+    rcu_head head
+    uint64_t ran_ns       # when it was called
+
+
+cdef void note_time(rcu_head *head) noexcept nogil:
+    rcu_store_release(&(<Callback *>head).ran_ns, rcu_clock())
+
+
+cdef void note_nothing(rcu_head *head) noexcept nogil:
+    pass
+
+
+@cython.final
+cdef class Callbacks:
+    """Callbacks in C, which are there once and are enqueued again and again.
+
+    :param count: how many.
+    """
+
+    cdef Domain domain
+    cdef Callback *room
+    cdef uint64_t count
+
+    def __cinit__(self, Domain domain not None, uint64_t count):
+        self.domain = domain
+        self.count = count
+        self.room = <Callback *>calloc(count + 1, sizeof(Callback))
+        if self.room is NULL:
+            raise MemoryError(f"no memory for {count} callbacks")
+
+    def __dealloc__(self):
+        free(self.room)
+
+    def enqueue(self):
+        """Enqueues all of them and waits until they have run; returns the seconds for the one and for both."""
+        cdef uint64_t i, began, enqueued
+        with nogil:
+            began = rcu_clock()
+            for i in range(self.count):
+                enqueue(self.domain.engine, &self.room[i].head, note_nothing)
+            enqueued = rcu_clock()
+            wait_for_batch(self.domain.engine, barrier_at(self.domain.engine), RCU_NEVER)
+        return (enqueued - began) / 1e9, (rcu_clock() - began) / 1e9
+
+    def time_one(self):
+        """Enqueues one, while nothing is, and waits until it has run; returns the seconds until it was called."""
+        cdef uint64_t began
+        cdef Callback *one = &self.room[self.count]
+        with nogil:
+            began = rcu_clock()
+            enqueue(self.domain.engine, &one.head, note_time)
+            wait_for_batch(self.domain.engine, barrier_at(self.domain.engine), RCU_NEVER)
+        return (rcu_load_acquire(&one.ran_ns) - began) / 1e9
 
 
 cdef double time_barriers(void (*barrier)() noexcept nogil, uint64_t n):
