@@ -1,6 +1,10 @@
 """The cases, in the order in which they run; each has a TITLE, and run(scale) that returns its findings."""
 
 from rcu.bench.cases import (
+    defer_await,
+    defer_c,
+    defer_memory,
+    defer_python,
     footprint,
     grace_busy,
     grace_idle,
@@ -16,6 +20,10 @@ CASES = {
     "grace_idle": grace_idle,
     "grace_busy": grace_busy,
     "grace_shared": grace_shared,
+    "defer_python": defer_python,
+    "defer_c": defer_c,
+    "defer_memory": defer_memory,
+    "defer_await": defer_await,
     "footprint": footprint,
     "scan": scan,
 }

@@ -1,0 +1,82 @@
+"""What retired objects hold in memory: ten million of them, with a backlog limit."""
+
+import os
+import subprocess
+import sys
+
+from rcu.bench.measure import PATIENCE, Line, NotMeasured, Scale, Spread, Target
+
+TITLE = "memory that 10,000,000 retired objects hold, with a backlog_limit of 100,000"
+_RETIRED = 10_000_000
+_LIMIT = 100_000
+_LOOKS = 200
+# A process of its own: what earlier cases have freed would be used again, and count as nothing.
+_CHILD = (
+    "import sys; sys.path[:] = {path!r}\n"
+    "from rcu.bench.cases import defer_memory\n"
+    "defer_memory.print_growth({retired}, {limit})\n"
+)
+
+
+class Small:
+    __slots__ = ("one", "two")
+
+
+def run(scale: Scale) -> list[Line]:
+    child = _CHILD.format(
+        path=[entry or "." for entry in sys.path],
+        retired=scale.count(_RETIRED, 20_000),
+        limit=scale.count(_LIMIT, 2000),
+    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", child], capture_output=True, text=True, timeout=5 * PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotMeasured("a process of its own took too long; try on a machine with less to do") from error
+    if done.returncode != 0:
+        raise NotMeasured(f"a process of its own failed: {(done.stderr.splitlines() or ['no word'])[-1]}")
+    worth, peak, pending = map(int, done.stdout.split())
+    ratio = peak / max(worth, 1)
+    return [
+        Line(
+            "peak while retiring / with as many pending as the limit allows",
+            Spread.of([ratio]),
+            "x",
+            Target(2.0),
+            {"limit's worth MB": worth / 1e6, "peak MB": peak / 1e6, "most callbacks pending": pending},
+            "resident memory of a process of its own",
+        )
+    ]
+
+
+def print_growth(retired: int, limit: int) -> None:
+    """Prints by how much resident memory grows: with `limit` objects pending, because nobody's section ends; at most,
+    while `retired` are retired and freed; and how many callbacks were pending at most."""
+    from rcu import Domain
+
+    domain = Domain("bench", backlog_limit=limit)
+    domain.retire(Small())
+    domain.barrier()
+    before = _resident()
+    with domain:
+        # In the section nobody waits, so one less than the limit are pending.
+        for _ in range(limit - 1):
+            domain.retire(Small())
+        worth = _resident() - before
+    domain.barrier()
+    peak = 0
+    for _ in range(_LOOKS):
+        for _ in range(retired // _LOOKS):
+            domain.retire(Small())
+        peak = max(peak, _resident() - before)
+    domain.barrier()
+    print(worth, peak, domain.stats().peak_pending)
+
+
+def _resident() -> int:
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError as error:
+        raise NotMeasured("only Linux says at any time what memory is resident (/proc/self/statm)") from error
