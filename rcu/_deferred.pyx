@@ -205,9 +205,9 @@ cdef void departs(rcu_slot *slot) noexcept nogil:
 cdef void reclaim(rcu_reclaimer *self) noexcept nogil:
     """Until it has been idle for long, or its domain is closed."""
     cdef rcu_domain *domain = self.domain
+    cdef void *state = NULL
     rcu_mutex_lock(&self.lock)
     self.ident = rcu_thread_ident()
-    self.python = NULL
     rcu_mutex_unlock(&self.lock)
     while True:
         if self.ready != NULL:
@@ -219,9 +219,9 @@ cdef void reclaim(rcu_reclaimer *self) noexcept nogil:
             continue
         elif has_work(self):
             take(self)
-        elif not rest(self):
+        elif not rest(self, &state):
             break
-    python.end(self)
+    python.end(state)
     drop(domain)
 
 
@@ -430,8 +430,9 @@ cdef void finish(rcu_reclaimer *self) noexcept nogil:
         rcu_cond_broadcast(&self.changed)
 
 
-cdef bint rest(rcu_reclaimer *self) noexcept nogil:
-    """Sleeps until there is work; False: there has been none for long, or will not be, and the thread is to end."""
+cdef bint rest(rcu_reclaimer *self, void **state) noexcept nogil:
+    """Sleeps until there is work; False: there has been none for long, or will not be, and the thread is to end. Then
+    another may start at once, and `state` is what this one must end in Python."""
     cdef rcu_domain *domain = self.domain
     cdef uint64_t until
     visit(domain)
@@ -450,6 +451,9 @@ cdef bint rest(rcu_reclaimer *self) noexcept nogil:
         if self.state == RCU_ASLEEP:
             rcu_store_relaxed(&self.state, RCU_ABSENT)
             self.ident = 0
+            self.unwatched = False
+            state[0] = self.python
+            self.python = NULL
     cdef bint stays = self.state == RCU_AWAKE
     rcu_mutex_unlock(&self.lock)
     return stays
