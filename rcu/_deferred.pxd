@@ -18,9 +18,9 @@ from rcu._headers cimport rcu_callback, rcu_domain, rcu_head, rcu_outbox, rcu_re
 cdef struct Python:
     rcu_callback log                                                     # the func of such a head
     void (*close)(rcu_head *log) noexcept nogil                          # nothing is appended any more
-    void (*leave)(void *log) noexcept nogil                              # its thread appends no more
-    # Calls what is left in the log, until the gate is shut; True: all of it, and it is gone. Counts each callback in
-    # `run` before it begins: one that a fork interrupts is not begun again.
+    void (*leave)(void *log) noexcept nogil                              # its thread appends no more; or all has run
+    # Calls what is left in the log, until the gate is shut; True: all of it, and it is to be left. Counts each callback
+    # in `run` before it begins: one that a fork interrupts is not begun again.
     bint (*run)(rcu_reclaimer *self, rcu_head *log) noexcept nogil
     bint (*begin)(rcu_reclaimer *self) noexcept nogil                    # of a reclaimer's thread; False: never again
     void (*end)(void *state) noexcept nogil                              # what `begin` has left in `python`, or NULL

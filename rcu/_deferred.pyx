@@ -104,15 +104,18 @@ cdef void enqueue(rcu_domain *domain, rcu_head *head, rcu_callback func) noexcep
     cdef rcu_reclaimer *reclaimer = &domain.reclaimers[RCU_DEFERRED]
     cdef rcu_slot *slot = attach(domain)
     cdef rcu_outbox *box = outbox_of(slot) if slot != NULL else NULL
+    cdef void *log
     head.func = func
     if box == NULL:
         rcu_fetch_add(&reclaimer.strays.enqueued, 1)
         push(&reclaimer.strays, head)
     else:
         if box.log != NULL:
-            # What its thread defers next comes after this head, so it must not go into what came before.
-            python.leave(box.log)
+            # What its thread defers next comes after this head, so it must not go into what came before. In this
+            # order, for a fork child would leave once more what it finds here.
+            log = box.log
             box.log = NULL
+            python.leave(log)
         rcu_store_relaxed(&box.enqueued, box.enqueued + 1)
         push(box, head)
     tell(reclaimer)
@@ -194,6 +197,7 @@ cdef void departs(rcu_slot *slot) noexcept nogil:
             domain.left_since_ns = box.since_ns
         else:
             domain.left_last.next = first
+            domain.left_since_ns = min(domain.left_since_ns, box.since_ns)
         domain.left_last = last
     domain.departed += box.enqueued
     slot.outbox = NULL
@@ -392,7 +396,6 @@ cdef bint call_ready(rcu_reclaimer *self) noexcept nogil:
     """Calls the batch whose grace period is over, in handfuls. False: that needs a Python that is no more."""
     cdef Passage passage
     cdef rcu_head *head
-    cdef rcu_head *following
     cdef uint64_t n
     while self.ready != NULL:
         n = 0
@@ -401,12 +404,12 @@ cdef bint call_ready(rcu_reclaimer *self) noexcept nogil:
             head = self.ready
             n += 1
             if head.func == python.log:
-                if self.python == NULL and not python.begin(self):
+                if not python.begin(self):
                     leave(&passage)
                     return False
-                following = head.next
                 if python.run(self, head):
-                    self.ready = following
+                    self.ready = head.next  # before it is freed: a fork that did not wait would find it here
+                    python.leave(head)
             else:
                 self.ready = head.next  # begun, so not to be begun again in a child that the callback forks
                 rcu_store_release(&self.run, self.run + 1)  # [W]
