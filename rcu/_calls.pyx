@@ -111,10 +111,11 @@ cdef bint defer(rcu_domain *domain, const size_t *words, uint64_t n) noexcept no
     # Counted first, lest it has run before it is counted.
     rcu_store_relaxed(&box.enqueued, box.enqueued + 1)
     if box.log is not NULL:
-        if append(<Log *>box.log, words, n):
+        log = <Log *>box.log
+        if append(log, words, n):
             return True
-        leave_log(box.log)
         box.log = NULL
+        leave_log(log)
     log = new_log(n, 2)
     if log is NULL:
         rcu_store_relaxed(&box.enqueued, box.enqueued - 1)
@@ -232,28 +233,23 @@ cdef bint begin_python(rcu_reclaimer *self) noexcept nogil:
     """Gives the reclaimer's thread a state of its own, which it keeps."""
     if Py_IsFinalizing():
         return False
-    PyGILState_Ensure()
-    self.python = PyEval_SaveThread()
+    if self.python is NULL:
+        PyGILState_Ensure()
+        self.python = PyEval_SaveThread()
     return True
 
 
-cdef void end_python(rcu_reclaimer *self) noexcept nogil:
-    if self.python is not NULL and not Py_IsFinalizing():
-        PyEval_RestoreThread(<PyThreadState *>self.python)
+cdef void end_python(void *state) noexcept nogil:
+    if state is not NULL and not Py_IsFinalizing():
+        PyEval_RestoreThread(<PyThreadState *>state)
         PyGILState_Release(<PyGILState_STATE>1)
-    self.python = NULL
 
 
 cdef bint run_log(rcu_reclaimer *self, rcu_head *head) noexcept nogil:
     cdef Log *log = <Log *>head
-    if Py_IsFinalizing():
-        return False
     if log.begun < log.end:
         run_words(self, log)
-    if log.begun < log.end:
-        return False
-    leave_log(log)
-    return True
+    return log.begun == log.end
 
 
 cdef void run_words(rcu_reclaimer *self, Log *log) noexcept with gil:

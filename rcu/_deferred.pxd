@@ -12,11 +12,11 @@ from rcu._headers cimport rcu_callback, rcu_domain, rcu_head, rcu_outbox, rcu_re
 
 # What the floor above brings. All are called without a thread state.
 cdef struct Python:
-    # Calls what is left in the log, until the gate is shut; True: all of it, and it is gone. Counts each callback in
-    # `run` before it begins: one that a fork interrupts is not begun again.
+    # Calls what is left in the log, until the gate is shut; True: all of it, and it is to be left. Counts each callback
+    # in `run` before it begins: one that a fork interrupts is not begun again.
     bint (*run)(rcu_reclaimer *self, rcu_head *log) noexcept nogil
     bint (*begin)(rcu_reclaimer *self) noexcept nogil                    # of a reclaimer's thread; False: never again
-    void (*end)(rcu_reclaimer *self) noexcept nogil
+    void (*end)(void *state) noexcept nogil                              # what `begin` has left in `python`, or NULL
     void (*report)(rcu_domain *domain) noexcept nogil                    # its grace period takes long
     void (*forget)(rcu_domain *domain) noexcept nogil                    # the domain is about to be freed
 

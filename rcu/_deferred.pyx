@@ -15,7 +15,7 @@ from rcu._headers cimport (
     rcu_load_acquire, rcu_load_relaxed, rcu_mutex_lock, rcu_mutex_unlock, rcu_slot, rcu_store_relaxed,
     rcu_store_release, rcu_thread_ident,
 )
-from rcu._queue cimport departs, enqueued, is_log, is_queued, oldest, push, push_callback, take_all
+from rcu._queue cimport departs, enqueued, is_log, is_queued, leave_log, oldest, push, push_callback, take_all
 from rcu._slots cimport domain_free, each_domain, visit
 from rcu._threads cimport find
 
@@ -154,9 +154,9 @@ cdef void be_busy(rcu_reclaimer *self, bint busy) noexcept nogil:
 cdef void reclaim(rcu_reclaimer *self) noexcept nogil:
     """Until it has been idle for long, or its domain is closed."""
     cdef rcu_domain *domain = self.domain
+    cdef void *state = NULL
     rcu_mutex_lock(&self.lock)
     self.ident = rcu_thread_ident()
-    self.python = NULL
     rcu_mutex_unlock(&self.lock)
     while True:
         if self.ready != NULL:
@@ -171,10 +171,10 @@ cdef void reclaim(rcu_reclaimer *self) noexcept nogil:
                 rcu_mutex_lock(&self.lock)
                 finish(self)
                 rcu_mutex_unlock(&self.lock)
-        elif not rest(self):
+        elif not rest(self, &state):
             break
-    python.end(self)
     drop(domain)
+    python.end(state)
 
 
 cdef bint has_work(rcu_reclaimer *self) noexcept nogil:
@@ -231,7 +231,6 @@ cdef bint call_ready(rcu_reclaimer *self) noexcept nogil:
     """Calls the batch whose grace period is over, in handfuls. False: that needs a Python that is no more."""
     cdef Passage passage
     cdef rcu_head *head
-    cdef rcu_head *following
     cdef uint64_t n
     while self.ready != NULL:
         n = 0
@@ -240,12 +239,12 @@ cdef bint call_ready(rcu_reclaimer *self) noexcept nogil:
             head = self.ready
             n += 1
             if is_log(head):
-                if self.python == NULL and not python.begin(self):
+                if not python.begin(self):
                     leave(&passage)
                     return False
-                following = head.next
                 if python.run(self, head):
-                    self.ready = following
+                    self.ready = head.next  # before it is freed: a fork that did not wait would find it here
+                    leave_log(head)
             else:
                 self.ready = head.next  # begun, so not to be begun again in a child that the callback forks
                 rcu_store_release(&self.run, self.run + 1)  # [W]
@@ -269,8 +268,9 @@ cdef void finish(rcu_reclaimer *self) noexcept nogil:
         rcu_cond_broadcast(&self.changed)
 
 
-cdef bint rest(rcu_reclaimer *self) noexcept nogil:
-    """Sleeps until there is work; False: there has been none for long, or will not be, and the thread is to end."""
+cdef bint rest(rcu_reclaimer *self, void **state) noexcept nogil:
+    """Sleeps until there is work; False: there has been none for long, or will not be, and the thread is to end. Then
+    another may start at once, and `state` is what this one must end in Python."""
     cdef rcu_domain *domain = self.domain
     cdef uint64_t until
     visit(domain)
@@ -289,6 +289,9 @@ cdef bint rest(rcu_reclaimer *self) noexcept nogil:
         if self.state == RCU_ASLEEP:
             rcu_store_relaxed(&self.state, RCU_ABSENT)
             self.ident = 0
+            self.unwatched = False
+            state[0] = self.python
+            self.python = NULL
     cdef bint stays = self.state == RCU_AWAKE
     rcu_mutex_unlock(&self.lock)
     return stays

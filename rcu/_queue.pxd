@@ -14,11 +14,12 @@ from rcu._headers cimport rcu_callback, rcu_domain, rcu_head, rcu_outbox, rcu_re
 cdef struct Logs:
     rcu_callback mark                            # the func of such a head
     void (*close)(rcu_head *log) noexcept nogil  # nothing is appended any more
-    void (*leave)(void *log) noexcept nogil      # its thread appends no more
+    void (*leave)(void *log) noexcept nogil      # its thread appends no more; or all has run
 
 # All of these may be called with or without a thread state, and block for the locks at most.
 cdef void use_logs(const Logs *with_logs) noexcept nogil          # once
 cdef bint is_log(const rcu_head *head) noexcept nogil
+cdef void leave_log(void *log) noexcept nogil
 
 cdef rcu_outbox *outbox_of(rcu_slot *slot) noexcept nogil         # the calling thread's; NULL: no memory
 # True: onto nothing, so the reclaimer has to be told.

@@ -19,6 +19,10 @@ cdef void use_logs(const Logs *with_logs) noexcept nogil:
     logs = with_logs
 
 
+cdef void leave_log(void *log) noexcept nogil:
+    logs.leave(log)
+
+
 cdef bint is_log(const rcu_head *head) noexcept nogil:
     return head.func == logs.mark
 
@@ -37,13 +41,16 @@ cdef bint push_callback(rcu_domain *domain, rcu_head *head) noexcept nogil:
     cdef rcu_outbox *strays = &domain.reclaimers[RCU_DEFERRED].strays
     cdef rcu_slot *slot = attach(domain)
     cdef rcu_outbox *box = outbox_of(slot) if slot != NULL else NULL
+    cdef void *log
     if box == NULL:
         rcu_fetch_add(&strays.enqueued, 1)
         return push(strays, head)
     if box.log != NULL:
-        # What its thread defers next comes after this head, so it must not go into what came before.
-        logs.leave(box.log)
+        # What its thread defers next comes after this head, so it must not go into what came before. In this order, for
+        # a fork child would leave once more what it finds here.
+        log = box.log
         box.log = NULL
+        logs.leave(log)
     rcu_store_relaxed(&box.enqueued, box.enqueued + 1)  # first, lest it has run before it is counted: [W]
     return push(box, head)
 
@@ -76,6 +83,7 @@ cdef void departs(rcu_slot *slot) noexcept nogil:
             domain.left_since_ns = box.since_ns
         else:
             domain.left_last.next = first
+            domain.left_since_ns = min(domain.left_since_ns, box.since_ns)
         domain.left_last = last
     domain.departed += box.enqueued
     slot.outbox = NULL

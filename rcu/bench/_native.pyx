@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What the benchmarks and the tests need below Python: a reader in C, and the cost of the barriers."""
+"""What the benchmarks and the tests need below Python: a reader and callbacks in C, and the cost of the barriers."""
 
 cimport cython
 from libc.stdint cimport uint64_t
@@ -9,7 +9,7 @@ from rcu._deferred cimport barrier_at, enqueue, wait_for_batch
 from rcu._domain cimport Domain
 from rcu._flavor cimport heavy_barrier
 from rcu._headers cimport (
-    RCU_NEVER, RCU_SLOT_SIZE, rcu_clock, rcu_enter, rcu_exit, rcu_full_barrier, rcu_head, rcu_load_acquire,
+    RCU_NEVER, RCU_SLOT_SIZE, rcu_clock, rcu_domain, rcu_enter, rcu_exit, rcu_full_barrier, rcu_head, rcu_load_acquire,
     rcu_load_relaxed, rcu_slot, rcu_store_relaxed, rcu_store_release,
 )
 from rcu._sections cimport attached
@@ -158,3 +158,128 @@ def time_heavy_barriers(uint64_t n):
 def time_full_barriers(uint64_t n):
     """Seconds that `n` full fences of the calling thread take, the call of a function included."""
     return time_barriers(full_barrier, n)
+
+
+# ---- callbacks -----------------------------------------------------------------------------------------------------
+
+cdef struct CountedHead:
+    rcu_head head       # first: what is handed to the callback is the address of both
+    Work *work
+
+cdef struct Work:
+    rcu_domain *domain
+    CountedHead *heads
+    uint64_t n
+    uint64_t enqueued, called, disorder
+
+cdef extern from *:
+    """
+    #include "rcu/thread.h"
+
+    static void (*rcu_bench_work)(void *work);
+
+    static rcu_thread_result RCU_THREAD_CALL rcu_bench_thread(void *work)
+    {
+        rcu_bench_work(work);
+        return 0;
+    }
+
+    static int rcu_bench_start(void (*run)(void *work), void *work)
+    {
+        rcu_bench_work = run;
+        return rcu_thread_start(rcu_bench_thread, work, "rcu-bench");
+    }
+    """
+    int start_thread "rcu_bench_start"(void (*run)(void *work) noexcept nogil, void *work) noexcept nogil
+
+
+cdef void count_call(rcu_head *head) noexcept nogil:
+    cdef Work *work = (<CountedHead *>head).work
+    cdef uint64_t called = work.called  # callbacks of a domain run one after the other
+    if <CountedHead *>head != &work.heads[called]:
+        rcu_store_relaxed(&work.disorder, work.disorder + 1)
+    rcu_store_relaxed(&work.called, called + 1)
+
+
+cdef void enqueue_all(void *data) noexcept nogil:
+    cdef Work *work = <Work *>data
+    cdef uint64_t n = work.n
+    cdef uint64_t i
+    for i in range(n):
+        enqueue(work.domain, &work.heads[i].head, count_call)
+    rcu_store_relaxed(&work.enqueued, n)
+
+
+@cython.final
+cdef class Heads:
+    """`n` heads of C callbacks that do nothing but count. To be enqueued once; what goes before it is done leaves its
+    memory to the callbacks."""
+
+    cdef Domain domain
+    cdef Work *work
+    cdef bint begun
+
+    def __cinit__(self, Domain domain not None, uint64_t n):
+        cdef uint64_t i
+        self.domain = domain
+        self.work = <Work *>calloc(1, sizeof(Work))
+        if self.work is NULL:
+            raise MemoryError(f"no memory for {n} heads")
+        self.work.domain = domain.engine
+        self.work.n = n
+        self.work.heads = <CountedHead *>calloc(n + 1, sizeof(CountedHead))
+        if self.work.heads is NULL:
+            raise MemoryError(f"no memory for {n} heads")
+        for i in range(n):
+            self.work.heads[i].work = self.work
+
+    def __dealloc__(self):
+        if self.work is not NULL and (not self.begun or (self.enqueued and self.called == self.work.n)):
+            free(self.work.heads)
+            free(self.work)
+
+    cdef int begin(self) except -1:
+        if self.begun:
+            raise RuntimeError(f"these {self.work.n} heads have been enqueued already; make new ones")
+        self.begun = True
+        return 0
+
+    def enqueue(self):
+        """Enqueues all on the calling thread, which holds no GIL meanwhile; returns the seconds that it took."""
+        cdef uint64_t began
+        self.begin()
+        with nogil:
+            began = rcu_clock()
+            enqueue_all(self.work)
+            began = rcu_clock() - began
+        return began / 1e9
+
+    def enqueue_elsewhere(self):
+        """Starts a thread that Python does not know, which enqueues all. `enqueued` says when it has."""
+        self.begin()
+        cdef int error = start_thread(enqueue_all, self.work)
+        if error != 0:
+            raise OSError(error, "cannot start a thread")
+
+    @property
+    def enqueued(self):
+        """Are all of them?"""
+        return rcu_load_relaxed(&self.work.enqueued) == self.work.n
+
+    @property
+    def called(self):
+        """How many have been called."""
+        return rcu_load_relaxed(&self.work.called)
+
+    @property
+    def disorder(self):
+        """How many were not called in the order in which they were enqueued."""
+        return rcu_load_relaxed(&self.work.disorder)
+
+
+def enqueue_heads(Domain domain not None, uint64_t n):
+    """Seconds that it takes the calling thread to enqueue `n` callbacks in C, which are then awaited."""
+    heads = Heads(domain, n)
+    seconds = heads.enqueue()
+    domain.barrier()
+    return seconds
