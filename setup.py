@@ -32,6 +32,7 @@ MODULES = [
     "rcu._sections",
     "rcu._waits",
     "rcu._calls",
+    "rcu._ends",
     "rcu._domain",
     "rcu.bench._native",
     "rcu.torture._field",

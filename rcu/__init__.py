@@ -8,8 +8,8 @@ that could still see it has left its section. An updater that cannot wait has wh
 
 from pathlib import Path
 
-from rcu._calls import set_exit_timeout
 from rcu._domain import Domain, default_domain, flavor
+from rcu._ends import set_exit_timeout
 from rcu._refcount import share_function
 from rcu._sections import Guard
 from rcu.diagnostics import DomainStats

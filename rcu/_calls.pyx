@@ -1,34 +1,28 @@
 # cython: language_level=3
 """Deferred work as Python sees it: callbacks and references, in logs. See the .pxd for the map."""
 
-import atexit
-import os
-import sys
-
 cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
-from rcu._clock cimport deadline, nanoseconds
 from rcu._deferred cimport (
-    Backlog, Python, barrier_at, deferred_domain, drop, hasten, hold, is_reclaimer, look, push_awaited, push_last,
-    push_log, room_at, start_again, use_python, wait_for_batch, wait_for_room,
+    Backlog, Python, barrier_at, deferred_domain, drop, hold, is_reclaimer, look, push_awaited, push_last, push_log,
+    room_at, use_python, wait_for_batch, wait_for_room,
 )
-from rcu._gate cimport is_shut, reopen, shut, wait_idle
+from rcu._gate cimport is_shut
 from rcu._grace cimport needed, poll
 from rcu._headers cimport (
-    RCU_DEFERRED, RCU_NEVER, RCU_NS_PER_SECOND, rcu_clock, rcu_compare_exchange, rcu_domain, rcu_exchange,
-    rcu_fetch_sub, rcu_head, rcu_held, rcu_load_relaxed, rcu_outbox, rcu_reclaimer, rcu_slot, rcu_store_relaxed,
-    rcu_store_release,
+    RCU_DEFERRED, RCU_NEVER, RCU_NS_PER_SECOND, rcu_compare_exchange, rcu_domain, rcu_exchange, rcu_fetch_sub, rcu_head,
+    rcu_held, rcu_load_relaxed, rcu_outbox, rcu_reclaimer, rcu_slot, rcu_store_relaxed, rcu_store_release,
 )
 from rcu._queue cimport Logs, outbox_of, use_logs
 from rcu._sections cimport this_thread
-from rcu._slots cimport attach, each_domain
+from rcu._slots cimport attach
 from rcu._threads cimport find
 from rcu._waits cimport name_of, report_from_engine, step_aside, wait_in_naps, waited_for
 
-from rcu.diagnostics import log_backlog, log_exit
+from rcu.diagnostics import log_backlog
 from rcu.errors import DeadlockError
 
 
@@ -67,8 +61,6 @@ cdef struct Log:
 
 cdef uint64_t SECTION_CHECKS = 64  # callbacks between two looks at the backlog of who cannot wait for it
 cdef uint64_t CLOSED = <uint64_t>-1
-cdef uint64_t FORK_PATIENCE_NS = RCU_NS_PER_SECOND
-cdef uint64_t exit_timeout_ns = 5 * RCU_NS_PER_SECOND
 
 
 # ---- logs: without a thread state ----------------------------------------------------------------------------------
@@ -365,65 +357,7 @@ cdef Log *notice(rcu_domain *domain, object done) except NULL:
     return log
 
 
-# ---- forks, the program's end --------------------------------------------------------------------------------------
-
-def before_fork():
-    """Lets callbacks that run come to their end, so that each runs once in the parent and once in the child. Not for
-    ever: one of them might wait for the thread that forks."""
-    with nogil:
-        shut(rcu_clock() + FORK_PATIENCE_NS)
-
-
-def after_fork_in_parent():
-    reopen()
-
-
-def after_fork_in_child():
-    start_again()
-    # Children of multiprocessing begin by forgetting what is to be done at their end, and then call what is put here.
-    processes = sys.modules.get("multiprocessing.util")
-    if processes is not None:
-        processes.register_after_fork(at_exit, atexit.register)
-
-
-def set_exit_timeout(seconds):
-    """Sets how long the end of the program waits for what is still deferred; 5 seconds at first.
-
-    :param seconds: a real number; ``None``: as long as it takes. 0: not at all.
-    :raises TypeError, ValueError: `seconds` is not a number, or is negative or NaN.
-    """
-    global exit_timeout_ns
-    exit_timeout_ns = RCU_NEVER if seconds is None else nanoseconds("seconds", seconds)
-
-
-cdef uint64_t left_at_exit = 0
-
-
-cdef void count_left(rcu_domain *domain) noexcept nogil:
-    global left_at_exit
-    cdef Backlog backlog
-    look(domain, &backlog)
-    left_at_exit += backlog.pending
-
-
-def at_exit():
-    """Has everything deferred run before modules are torn down."""
-    global left_at_exit
-    cdef uint64_t until = deadline(exit_timeout_ns)
-    cdef bint done
-    with nogil:
-        each_domain(hasten_pending)
-        done = wait_idle(until)
-    if not done:
-        left_at_exit = 0
-        each_domain(count_left)
-        log_exit(exit_timeout_ns / <double>RCU_NS_PER_SECOND, left_at_exit)
-
-
-cdef void hasten_pending(rcu_domain *domain) noexcept nogil:
-    if barrier_at(domain) != 0:
-        hasten(domain)
-
+# ---- domains -------------------------------------------------------------------------------------------------------
 
 cdef rcu_domain *python_domain() noexcept:
     return deferred_domain()
@@ -442,7 +376,3 @@ hooks.end = end_python
 hooks.report = report_from_engine
 hooks.forget = forget_domain
 use_python(&hooks)
-
-atexit.register(at_exit)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=before_fork, after_in_parent=after_fork_in_parent, after_in_child=after_fork_in_child)

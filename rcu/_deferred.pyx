@@ -48,6 +48,7 @@ cdef uint64_t NAPS_PER_STALL = 16
 cdef uint64_t WINDOW_NS = RCU_NS_PER_SECOND // 1000
 cdef uint64_t BACKLOG_LIMIT = 100_000
 cdef uint64_t FEW_CALLBACKS = 4                      # a batch of no more is no sign of load
+cdef uint64_t FEW_BATCHES = 8                        # nor are so many within a window
 cdef uint64_t HEADS_PER_PASSAGE = 64                 # called before others may look how far it has come
 
 cdef const Python *python
@@ -193,14 +194,16 @@ cdef bint needs_thread(rcu_reclaimer *self) noexcept nogil:
 
 
 cdef bint is_loaded(rcu_reclaimer *self) noexcept nogil:
-    """Did the last batch have more than a few callbacks? Then whoever enqueues goes on doing so, most likely."""
-    return self.run - self.run_before > FEW_CALLBACKS
+    """Is it a time of many callbacks? The last batch had more than a few, or was one of many small ones: each of these
+    had to wake us, at the cost of who enqueued."""
+    return self.run - self.run_before > FEW_CALLBACKS or self.batches >= FEW_BATCHES
 
 
 cdef bint linger(rcu_reclaimer *self) noexcept nogil:
     """Under load, lets the next batch grow: one grace period for many callbacks, and nobody has to wake us."""
     cdef uint64_t until = self.taken_ns + rcu_load_relaxed(&self.domain.window_ns)
     self.run_before = self.run  # once for each batch
+    self.batches = 0
     rcu_mutex_lock(&self.lock)
     while not self.hurry and self.waiters == 0 and not self.domain.closed and rcu_clock() < until:
         rcu_cond_wait(&self.wake, &self.lock, until)

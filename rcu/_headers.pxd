@@ -88,7 +88,7 @@ cdef extern from "rcu/domain.h" nogil:
         void *python
         uint64_t ident
         bint hurry, busy, unwatched, warned
-        uint64_t waiters, taken, done, run_before, taken_ns, since_ns, peak
+        uint64_t waiters, taken, done, run_before, window_began_ns, batches, taken_ns, since_ns, peak
         uint64_t *tops
         uint64_t room
         rcu_head *batch

@@ -141,6 +141,10 @@ cdef bint take_all(rcu_reclaimer *self) noexcept nogil:
     strays = take_box(&self.strays, &since)
     self.taken += 1
     self.taken_ns = rcu_clock()
+    if self.taken_ns - self.window_began_ns > rcu_load_relaxed(&domain.window_ns):
+        self.window_began_ns = self.taken_ns
+        self.batches = 0
+    self.batches += 1
     self.run_before = self.run
     self.hurry = False
     rcu_mutex_unlock(&domain.lock)

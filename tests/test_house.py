@@ -16,7 +16,7 @@ FLOORS = [
     {"_slots", "diagnostics"},
     {"_grace", "_queue", "_sections"},
     {"_deferred", "_waits"},
-    {"_calls", "aio"},
+    {"_calls", "_ends", "aio"},
     {"_domain"},
     {"__init__"},
     {"bench", "demo", "torture"},

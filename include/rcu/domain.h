@@ -84,21 +84,23 @@ struct rcu_reclaimer {
     rcu_cond wake;    /* the reclaimer sleeps here */
     rcu_cond changed; /* a batch is done, or there is room again */
     struct rcu_domain *domain;
-    void *python;           /* its thread's state there, once it has one. Its thread only */
-    uint64_t ident;         /* its thread's; 0: absent */
-    int hurry;              /* someone waits for the next batch: do not let it grow */
-    int busy;               /* counted in the gate: the program's exit waits for it */
-    int unwatched;          /* in a fork child, the thread that forked was this one: it ends when all is done */
-    uint64_t waiters;       /* threads in `changed` */
-    uint64_t taken, done;   /* batches: the newest that was taken; the newest whose callbacks have all been called */
-    uint64_t run_before;    /* `run`, when the newest was taken. Its thread only */
-    uint64_t taken_ns;      /* when the newest was taken */
-    uint64_t since_ns;      /* when the oldest callback of the batch in hand was enqueued; 0: none is in hand */
-    uint64_t *tops, room;   /* scratch: what it has just taken from the outboxes */
-    struct rcu_head *batch; /* taken, oldest first, and waits for its grace period */
-    struct rcu_head *ready; /* its grace period is over */
-    uint64_t peak;          /* most callbacks pending */
-    int warned;             /* that a section goes on over the limit; until there is room */
+    void *python;             /* its thread's state there, once it has one. Its thread only */
+    uint64_t ident;           /* its thread's; 0: absent */
+    int hurry;                /* someone waits for the next batch: do not let it grow */
+    int busy;                 /* counted in the gate: the program's exit waits for it */
+    int unwatched;            /* in a fork child, the thread that forked was this one: it ends when all is done */
+    uint64_t waiters;         /* threads in `changed` */
+    uint64_t taken, done;     /* batches: the newest that was taken; the newest whose callbacks have all been called */
+    uint64_t run_before;      /* `run`, when the newest was taken. Its thread only */
+    uint64_t window_began_ns; /* since when batches are counted, so as to tell load */
+    uint64_t batches;         /* how many were taken since. Both are its thread's only */
+    uint64_t taken_ns;        /* when the newest was taken */
+    uint64_t since_ns;        /* when the oldest callback of the batch in hand was enqueued; 0: none is in hand */
+    uint64_t *tops, room;     /* scratch: what it has just taken from the outboxes */
+    struct rcu_head *batch;   /* taken, oldest first, and waits for its grace period */
+    struct rcu_head *ready;   /* its grace period is over */
+    uint64_t peak;            /* most callbacks pending */
+    int warned;               /* that a section goes on over the limit; until there is room */
 };
 
 struct rcu_domain {
