@@ -146,7 +146,7 @@ cdef bint append(Log *log, const size_t *words, uint64_t n) noexcept nogil:
 cdef bint has_room(rcu_domain *domain) noexcept nogil:
     """False: it is time to look at the backlog."""
     cdef rcu_outbox *box = box_of_this_thread(domain)
-    return box is NULL or box.enqueued < box.check_at
+    return box is NULL or box.enqueued < rcu_load_relaxed(&box.check_at)
 
 
 cdef uint64_t held_here(rcu_slot *slot) noexcept nogil:
@@ -157,19 +157,19 @@ cdef int make_room(rcu_domain *domain, str what) except -1:
     """Looks at the backlog; where it is full, a thread that may wait waits for it."""
     cdef rcu_reclaimer *reclaimer = &domain.reclaimers[RCU_DEFERRED]
     cdef rcu_outbox *box = box_of_this_thread(domain)
-    cdef uint64_t run = room_at(domain, box)
+    cdef uint64_t number = room_at(domain, box)
     # Of any domain: a callback may wait for that section.
     cdef bint held = visit_mine(held_here) != 0
     cdef Backlog backlog
-    if run == 0:
+    if number == 0:
         reclaimer.warned = False
         return 0
     # Nor may a callback wait, of any domain: the callbacks of this one may be waiting for room in that.
     if not held and not is_inside():
-        wait_in_naps(domain, wait_for_room, run, RCU_NEVER)
+        wait_in_naps(domain, wait_for_room, number, RCU_NEVER)
         return 0
     # Who cannot wait need not look each time, either.
-    box.check_at = box.enqueued + SECTION_CHECKS
+    rcu_store_relaxed(&box.check_at, box.enqueued + SECTION_CHECKS)
     if held and not reclaimer.warned:
         reclaimer.warned = True
         look(domain, &backlog)
