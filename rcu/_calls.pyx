@@ -3,6 +3,7 @@
 
 import atexit
 import os
+import sys
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
@@ -381,6 +382,10 @@ def after_fork_in_parent():
 
 def after_fork_in_child():
     start_again()
+    # A child of multiprocessing forgets all functions for its exit, and then calls what is registered there.
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.register_after_fork(at_exit, atexit.register)
 
 
 def set_exit_timeout(seconds):
