@@ -10,20 +10,20 @@ from rcu._deferred cimport (
     Backlog, Python, barrier_at, deferred_domain, drop, hold, is_reclaimer, look, push_awaited, push_last, push_log,
     room_at, use_python, wait_for_batch, wait_for_room,
 )
-from rcu._gate cimport is_shut
+from rcu._gate cimport is_inside, is_shut
 from rcu._grace cimport needed, poll
 from rcu._headers cimport (
-    RCU_DEFERRED, RCU_NEVER, RCU_NS_PER_SECOND, rcu_compare_exchange, rcu_domain, rcu_exchange, rcu_fetch_sub, rcu_head,
-    rcu_held, rcu_load_relaxed, rcu_outbox, rcu_reclaimer, rcu_slot, rcu_store_relaxed, rcu_store_release,
+    RCU_DEFERRED, RCU_NEVER, RCU_NS_PER_SECOND, rcu_compare_exchange, rcu_domain, rcu_exchange, rcu_exit, rcu_fetch_sub,
+    rcu_head, rcu_held, rcu_load_relaxed, rcu_outbox, rcu_reclaimer, rcu_slot, rcu_store_relaxed, rcu_store_release,
 )
 from rcu._queue cimport Logs, outbox_of, use_logs
 from rcu._sections cimport this_thread
-from rcu._slots cimport attach
+from rcu._slots cimport attach, depth, visit_mine
 from rcu._threads cimport find
 from rcu._waits cimport name_of, report_from_engine, step_aside, wait_in_naps, waited_for
 
 from rcu.diagnostics import log_backlog
-from rcu.errors import DeadlockError
+from rcu.errors import DeadlockError, SectionError
 
 
 cdef extern from "Python.h":
@@ -141,24 +141,30 @@ cdef bint append(Log *log, const size_t *words, uint64_t n) noexcept nogil:
 cdef bint has_room(rcu_domain *domain) noexcept nogil:
     """False: it is time to look at the backlog."""
     cdef rcu_outbox *box = box_of_this_thread(domain)
-    return box is NULL or box.enqueued < box.check_at
+    return box is NULL or box.enqueued < rcu_load_relaxed(&box.check_at)
+
+
+cdef uint64_t held_here(rcu_slot *slot) noexcept nogil:
+    return rcu_held(slot)
 
 
 cdef int make_room(rcu_domain *domain, str what) except -1:
     """Looks at the backlog; where it is full, a thread that may wait waits for it."""
     cdef rcu_reclaimer *reclaimer = &domain.reclaimers[RCU_DEFERRED]
     cdef rcu_outbox *box = box_of_this_thread(domain)
-    cdef uint64_t run = room_at(domain, box)
-    cdef bint held = rcu_held(find(domain.key))
+    cdef uint64_t number = room_at(domain, box)
+    # Of any domain: a callback may wait for that section.
+    cdef bint held = visit_mine(held_here) != 0
     cdef Backlog backlog
-    if run == 0:
+    if number == 0:
         reclaimer.warned = False
         return 0
-    if not held and not is_reclaimer(domain):
-        wait_in_naps(domain, wait_for_room, run, RCU_NEVER)
+    # Nor may a callback wait, of any domain: the callbacks of this one may be waiting for room in that.
+    if not held and not is_inside():
+        wait_in_naps(domain, wait_for_room, number, RCU_NEVER)
         return 0
     # Who cannot wait need not look each time, either.
-    box.check_at = box.enqueued + SECTION_CHECKS
+    rcu_store_relaxed(&box.check_at, box.enqueued + SECTION_CHECKS)
     if held and not reclaimer.warned:
         reclaimer.warned = True
         look(domain, &backlog)
@@ -246,6 +252,7 @@ cdef bint run_log(rcu_reclaimer *self, rcu_head *head) noexcept nogil:
 
 cdef void run_words(rcu_reclaimer *self, Log *log) noexcept with gil:
     cdef size_t *words
+    cdef rcu_slot *slot
     while log.begun < log.end and not is_shut():
         words = &log.words[log.begun]
         if not log.quiet:
@@ -255,6 +262,19 @@ cdef void run_words(rcu_reclaimer *self, Log *log) noexcept with gil:
             Py_DECREF(<PyObject *>(words[0] - MARK))
         else:
             call_words(self, log, words)
+        slot = find(self.domain.key)
+        if slot is not NULL and rcu_held(slot):
+            end_left_open(self, slot)
+
+
+cdef void end_left_open(rcu_reclaimer *self, rcu_slot *slot) noexcept:
+    """Ends the section that a callback has left open, for the next grace period would wait for it for ever. Raises to
+    sys.unraisablehook."""
+    cdef uint64_t sections = depth(slot)
+    while rcu_held(slot):
+        rcu_exit(slot)
+    raise SectionError(f"domain {name_of(self.domain)!r}: a callback returned in {sections} nested section(s) that "
+                       "it had begun; they are ended now; end them in the callback")
 
 
 cdef void call_words(rcu_reclaimer *self, Log *log, const size_t *words) noexcept:

@@ -41,9 +41,10 @@ cdef void push_log(rcu_domain *domain, rcu_outbox *box, rcu_head *log) noexcept 
 cdef void push_awaited(rcu_domain *domain, rcu_head *log) noexcept nogil  # to run after a grace period, soon
 cdef void push_last(rcu_domain *domain, rcu_head *log) noexcept nogil     # to run after all that is deferred now
 
-# The backlog: what `run` must come to before there is room for one more callback; 0: there is.
+# The backlog: the number of the callback that there is no room for yet; 0: there is.
 cdef uint64_t room_at(rcu_domain *domain, rcu_outbox *box) noexcept nogil
-cdef bint wait_for_room(rcu_domain *domain, uint64_t run, uint64_t until) noexcept nogil  # blocks; True: it has
+cdef bint wait_for_room(rcu_domain *domain, uint64_t number, uint64_t until) noexcept nogil  # blocks; True: there is
+cdef void limit_backlog(rcu_domain *domain, uint64_t limit) noexcept nogil  # from now on, for who waits as well
 # The batch that must be done before all that is deferred now has run; 0: it has.
 cdef uint64_t barrier_at(rcu_domain *domain) noexcept nogil
 cdef bint wait_for_batch(rcu_domain *domain, uint64_t batch, uint64_t until) noexcept nogil  # blocks; True: it is done

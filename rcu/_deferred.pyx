@@ -304,24 +304,55 @@ cdef bint rest(rcu_reclaimer *self, void **state) noexcept nogil:
 
 cdef uint64_t room_at(rcu_domain *domain, rcu_outbox *box) noexcept nogil:
     cdef rcu_reclaimer *reclaimer = &domain.reclaimers[RCU_DEFERRED]
-    cdef uint64_t limit = rcu_load_relaxed(&domain.backlog_limit)
-    cdef uint64_t total, pending, threads
+    cdef uint64_t granted = 0  # to others, who may use it without a look
+    cdef uint64_t limit, run, total, room, share, used, check_at, i
+    cdef rcu_outbox *other
     visit(domain)
+    limit = rcu_load_relaxed(&domain.backlog_limit)
     # [W]: what has begun to run was counted as enqueued before, so the difference is never negative.
-    cdef uint64_t run = rcu_load_acquire(&reclaimer.run)
-    total = enqueued(domain)
-    threads = domain.n_slots
+    run = rcu_load_acquire(&reclaimer.run)
+    total = domain.departed + rcu_load_relaxed(&reclaimer.strays.enqueued)
+    for i in range(domain.n_slots):
+        other = domain.slots[i].outbox
+        if other != NULL:
+            used = rcu_load_relaxed(&other.enqueued)
+            check_at = rcu_load_relaxed(&other.check_at)
+            total += used
+            if other != box and check_at > used:
+                granted += check_at - used
+    if total - run >= limit:
+        rcu_mutex_unlock(&domain.lock)
+        return total + 1
+    # A thread gets half of its share, so that all of them together stay below the limit.
+    room = limit - (total - run)
+    share = max(room // (2 * domain.n_slots), <uint64_t>1)
+    if granted + share > room:
+        revoke(domain)
+    rcu_store_relaxed(&box.check_at, box.enqueued + share)
     rcu_mutex_unlock(&domain.lock)
-    pending = total - run
-    if pending >= limit:
-        return total + 1 - limit
-    # Each thread may use half of its share before it looks again, so that all of them together stay below.
-    cdef uint64_t share = (limit - pending) // (2 * threads)
-    box.check_at = box.enqueued + (share if share > 0 else 1)
     return 0
 
 
-cdef bint wait_for_room(rcu_domain *domain, uint64_t run, uint64_t until) noexcept nogil:
+cdef void revoke(rcu_domain *domain) noexcept nogil:
+    """Under the domain's lock: every thread looks at the backlog with the next callback, or with the one after."""
+    cdef uint64_t i
+    for i in range(domain.n_slots):
+        if domain.slots[i].outbox != NULL:
+            rcu_store_relaxed(&domain.slots[i].outbox.check_at, 0)
+
+
+cdef void limit_backlog(rcu_domain *domain, uint64_t limit) noexcept nogil:
+    cdef rcu_reclaimer *self = &domain.reclaimers[RCU_DEFERRED]
+    visit(domain)
+    rcu_store_relaxed(&domain.backlog_limit, limit)
+    revoke(domain)
+    rcu_mutex_lock(&self.lock)
+    rcu_cond_broadcast(&self.changed)
+    rcu_mutex_unlock(&self.lock)
+    rcu_mutex_unlock(&domain.lock)
+
+
+cdef bint wait_for_room(rcu_domain *domain, uint64_t number, uint64_t until) noexcept nogil:
     cdef rcu_reclaimer *self = &domain.reclaimers[RCU_DEFERRED]
     cdef bint found
     rcu_mutex_lock(&self.lock)
@@ -329,13 +360,17 @@ cdef bint wait_for_room(rcu_domain *domain, uint64_t run, uint64_t until) noexce
     self.waiters += 1
     rouse(self)
     rcu_cond_signal(&self.wake)
-    found = rcu_load_relaxed(&self.run) >= run
+    found = has_room(self, number)
     while not found and rcu_clock() < until:
         rcu_cond_wait(&self.changed, &self.lock, until)
-        found = rcu_load_relaxed(&self.run) >= run
+        found = has_room(self, number)
     self.waiters -= 1
     rcu_mutex_unlock(&self.lock)
     return found
+
+
+cdef bint has_room(rcu_reclaimer *self, uint64_t number) noexcept nogil:
+    return number - min(number, rcu_load_relaxed(&self.run)) <= rcu_load_relaxed(&self.domain.backlog_limit)
 
 
 cdef uint64_t barrier_at(rcu_domain *domain) noexcept nogil:

@@ -9,7 +9,7 @@ from libc.stdint cimport uint64_t
 
 from rcu._calls cimport check_barrier, defer_call, defer_drop, new_notices, python_domain, wait_for_deferred
 from rcu._clock cimport deadline, nanoseconds
-from rcu._deferred cimport Backlog, close_domain, look
+from rcu._deferred cimport Backlog, close_domain, limit_backlog, look
 from rcu._flavor cimport flavor_name
 from rcu._grace cimport Survey, is_over, needed, poll, quiesce, survey
 from rcu._headers cimport (
@@ -94,7 +94,7 @@ cdef class Domain:
         limit = operator.index(limit)
         if not 1 <= limit < 2**63:
             raise ValueError(f"backlog_limit must be at least 1 and below 2**63, not {limit}")
-        rcu_store_relaxed(&self.engine.backlog_limit, limit)
+        limit_backlog(self.engine, limit)
 
     @property
     def batch_window(self):

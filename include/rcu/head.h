@@ -18,7 +18,7 @@ struct rcu_head {
 struct rcu_outbox {
     uint64_t newest;   /* a struct rcu_head *, or 0: a stack. Pushed by its thread, emptied by the reclaimer */
     uint64_t enqueued; /* callbacks in all. Written by its thread, read by anyone */
-    uint64_t check_at; /* of `enqueued`, when its thread looks at the backlog again. Its thread only */
+    uint64_t check_at; /* of `enqueued`, when its thread looks at the backlog. Others make it 0 if they need room */
     uint64_t since_ns; /* when the oldest head in it was pushed. Written by its thread before it pushes onto nothing */
     void *log;         /* the newest head, where it has room for more callbacks; NULL if not. Its thread only */
 };
