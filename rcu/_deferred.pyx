@@ -33,13 +33,13 @@ cdef extern from *:
         return 0;
     }
 
-    static int rcu_start_reclaimer(struct rcu_reclaimer *self, void (*reclaim)(struct rcu_reclaimer *))
+    static int rcu_start_reclaimer(struct rcu_reclaimer *self)
     {
-        rcu_reclaim = reclaim;
         return rcu_thread_start(rcu_reclaimer_main, self, "rcu-reclaimer");
     }
     """
-    int rcu_start_reclaimer(rcu_reclaimer *self, void (*reclaim)(rcu_reclaimer *self) noexcept nogil) noexcept nogil
+    void (*rcu_reclaim)(rcu_reclaimer *self) noexcept nogil
+    int rcu_start_reclaimer(rcu_reclaimer *self) noexcept nogil
 
 cdef uint64_t IDLE_NS = 5 * RCU_NS_PER_SECOND        # a reclaimer without work ends after that long
 cdef uint64_t NAP_NS = RCU_NS_PER_SECOND // 20       # how often one that waits for readers looks for what to report
@@ -55,8 +55,9 @@ cdef const Python *python
 
 
 cdef void use_python(const Python *with_python) noexcept nogil:
-    global python
+    global python, rcu_reclaim
     python = with_python
+    rcu_reclaim = reclaim
 
 
 # ---- domains -----------------------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ cdef void rouse(rcu_reclaimer *self) noexcept nogil:
         hold(self.domain)
         rcu_store_relaxed(&self.state, RCU_AWAKE)
         be_busy(self, True)
-        if rcu_start_reclaimer(self, reclaim) != 0:
+        if rcu_start_reclaimer(self) != 0:
             be_busy(self, False)
             rcu_store_relaxed(&self.state, RCU_ABSENT)
             rcu_fetch_sub(&self.domain.holders, 1)
@@ -157,7 +158,7 @@ cdef void reclaim(rcu_reclaimer *self) noexcept nogil:
     cdef rcu_domain *domain = self.domain
     cdef void *state = NULL
     rcu_mutex_lock(&self.lock)
-    self.ident = rcu_thread_ident()
+    rcu_store_relaxed(&self.ident, rcu_thread_ident())
     rcu_mutex_unlock(&self.lock)
     while True:
         if self.ready != NULL:
@@ -291,7 +292,7 @@ cdef bint rest(rcu_reclaimer *self, void **state) noexcept nogil:
             rcu_cond_wait(&self.wake, &self.lock, until)
         if self.state == RCU_ASLEEP:
             rcu_store_relaxed(&self.state, RCU_ABSENT)
-            self.ident = 0
+            rcu_store_relaxed(&self.ident, 0)
             self.unwatched = False
             state[0] = self.python
             self.python = NULL
@@ -433,7 +434,8 @@ cdef void start_reclaimers(rcu_domain *domain) noexcept nogil:
 
 
 cdef bint is_reclaimer(const rcu_domain *domain) noexcept nogil:
-    return domain.reclaimers[RCU_DEFERRED].ident == rcu_thread_ident()
+    # A thread finds what it has stored itself; what another one finds is not its own.
+    return rcu_load_relaxed(&domain.reclaimers[RCU_DEFERRED].ident) == rcu_thread_ident()
 
 
 # ---- reports -----------------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ struct rcu_reclaimer {
     rcu_cond changed; /* a batch is done, or there is room again */
     struct rcu_domain *domain;
     void *python;             /* its thread's state there, once it has one. Its thread only */
-    uint64_t ident;           /* its thread's; 0: absent */
+    uint64_t ident;           /* its thread's; 0: absent. Atomic, for its thread looks whether it is that one */
     int hurry;                /* someone waits for the next batch: do not let it grow */
     int busy;                 /* counted in the gate: the program's exit waits for it */
     int unwatched;            /* in a fork child, the thread that forked was this one: it ends when all is done */
