@@ -234,11 +234,10 @@ cdef bint begin_python(rcu_reclaimer *self) noexcept nogil:
     return True
 
 
-cdef void end_python(rcu_reclaimer *self) noexcept nogil:
-    if self.python is not NULL and not Py_IsFinalizing():
-        PyEval_RestoreThread(<PyThreadState *>self.python)
+cdef void end_python(void *python) noexcept nogil:
+    if python is not NULL and not Py_IsFinalizing():
+        PyEval_RestoreThread(<PyThreadState *>python)
         PyGILState_Release(<PyGILState_STATE>1)
-    self.python = NULL
 
 
 cdef bint run_log(rcu_reclaimer *self, rcu_head *head) noexcept nogil:

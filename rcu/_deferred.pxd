@@ -23,7 +23,7 @@ cdef struct Python:
     # `run` before it begins: one that a fork interrupts is not begun again.
     bint (*run)(rcu_reclaimer *self, rcu_head *log) noexcept nogil
     bint (*begin)(rcu_reclaimer *self) noexcept nogil                    # of a reclaimer's thread; False: never again
-    void (*end)(rcu_reclaimer *self) noexcept nogil
+    void (*end)(void *python) noexcept nogil                             # of that thread, with what `begin` left
     void (*report)(rcu_domain *domain) noexcept nogil                    # its grace period takes long
     void (*forget)(rcu_domain *domain) noexcept nogil                    # the domain is about to be freed
 

@@ -205,6 +205,7 @@ cdef void departs(rcu_slot *slot) noexcept nogil:
 cdef void reclaim(rcu_reclaimer *self) noexcept nogil:
     """Until it has been idle for long, or its domain is closed."""
     cdef rcu_domain *domain = self.domain
+    cdef void *state = NULL
     rcu_mutex_lock(&self.lock)
     self.ident = rcu_thread_ident()
     self.python = NULL
@@ -219,9 +220,12 @@ cdef void reclaim(rcu_reclaimer *self) noexcept nogil:
             continue
         elif has_work(self):
             take(self)
-        elif not rest(self):
-            break
-    python.end(self)
+        else:
+            # From when it rests no more, `self` may be the next thread's.
+            state = self.python
+            if not rest(self):
+                break
+    python.end(state)
     drop(domain)
 
 

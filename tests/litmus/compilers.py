@@ -21,7 +21,8 @@ TARGETS = {
 
 # What keeps order, in machine code.
 INSTRUCTION = re.compile(
-    r"\b(dmb\s+\w+|cas\w*|lr\.[\w.]+|sc\.[\w.]+|ldap?x?r|ldaxr|ldxr|ldr|stl?x?r|swp\w*|ldadd\w*|fence\s+\w+,\s*\w+|amo[\w.]+|l?d|sd"
+    r"\b(dmb\s+\w+|cas\w*|lr\.[\w.]+|sc\.[\w.]+"
+    r"|ldap?x?r|ldaxr|ldxr|ldr|stl?x?r|swp\w*|ldadd\w*|fence\s+\w+,\s*\w+|amo[\w.]+|l?d|sd"
     r"|mfence|lock\s+\w+|xchgq?|movq(?=.*\())\b"
 )
 
