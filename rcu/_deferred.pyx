@@ -454,6 +454,7 @@ cdef bint rest(rcu_reclaimer *self) noexcept nogil:
         if self.state == RCU_ASLEEP:
             rcu_store_relaxed(&self.state, RCU_ABSENT)
             self.ident = 0
+            self.unwatched = False
     cdef bint stays = self.state == RCU_AWAKE
     rcu_mutex_unlock(&self.lock)
     return stays

@@ -397,9 +397,9 @@ cdef void keep_reclaimer(rcu_reclaimer *self) noexcept nogil:
     self.busy = False
     if self.batch == NULL and self.ready == NULL:
         self.done = self.taken
-    if self.ident != 0 and self.ident == rcu_thread_ident():
-        self.unwatched = True
-    elif self.state != RCU_ABSENT:
+    # Not for longer than that: a child's child may have been forked by another thread.
+    self.unwatched = self.ident != 0 and self.ident == rcu_thread_ident()
+    if not self.unwatched and self.state != RCU_ABSENT:
         self.state = RCU_ABSENT
         self.ident = 0
         self.domain.holders -= 1
