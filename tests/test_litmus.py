@@ -16,6 +16,9 @@ VARIANTS = [variant for test in TESTS for variant in test.variants]
 EXEMPT = {
     ("rcu/_slots.pyx", "visit"): "a count of who wants the lock, for fairness",
     ("rcu/_grace.pyx", "survey"): "counts for a report",
+    ("rcu/_queue.pyx", "departs"): "the thread's own outbox; the domain's lock is held, as where a reclaimer takes",
+    ("rcu/_deferred.pyx", "hold"): "one holder more, by one who holds the domain: nothing is freed meanwhile",
+    ("rcu/_deferred.pyx", "rouse"): "the same taken back, where no thread could be started",
 }
 
 TINY = """C tiny
@@ -113,7 +116,7 @@ def test_each_label_of_the_code_has_a_test():
 
 @pytest.mark.parametrize("test", TESTS, ids=lambda test: test.name)
 def test_a_test_can_fail(test):
-    assert test.labels or test.name == "awaited-count"
+    assert test.labels or test.name in ("awaited-count", "log-left")
     assert any(variant.sometimes for variant in test.weakened)
     for variant in test.weakened:
         assert variant.sometimes <= set(models.MODELS), variant

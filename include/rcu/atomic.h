@@ -68,10 +68,11 @@ static inline uint64_t rcu_fetch_sub(uint64_t *word, uint64_t value)
     return __atomic_fetch_sub(word, value, __ATOMIC_SEQ_CST);
 }
 
-/* Not 0 if the word was `expected` and is `value` now. */
+/* Not 0 if the word was `expected` and is `value` now. A failure orders as much as a success: GCC before 13 for RISC-V
+ * takes the order of both from that of the failure, and leaves out the release if that has none. */
 static inline int rcu_compare_exchange(uint64_t *word, uint64_t expected, uint64_t value)
 {
-    return __atomic_compare_exchange_n(word, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(word, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 /* Keeps the compiler, and only the compiler, from moving accesses across. */

@@ -3,7 +3,7 @@
  * rcu_dereference is an acquire load. The dependency from a pointer to what it points at orders the two on all
  * processors but Alpha, yet no compiler promises to keep it; acquire costs nothing on x86 and one LDAPR on
  * AArch64. rcu_assign_pointer is a release store. Exchange and compare-exchange are both, so that the updater may
- * also read the old object.
+ * also read the old object; the latter's orders are as they are for the reason in atomic.h.
  *
  * [V] with itself: if a load sees the new pointer, what was written into the object before it was published is seen
  * as well; if it does not, it sees the old pointer and the old object, which stays until all such loads' sections
@@ -20,7 +20,7 @@
 #define rcu_xchg_pointer(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 /* 1 if *p was *expected and is now v; 0, and *expected is what it was, if not. */
 #define rcu_cmpxchg_pointer(p, expected, v) \
-    ((int)__atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    ((int)__atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 
 #elif defined(_MSC_VER)
 

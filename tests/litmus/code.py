@@ -16,7 +16,7 @@ ENGINE = (
 
 # What orders: every access that is more than relaxed, and every fence.
 ORDERED = re.compile(
-    r"\b(rcu_load_acquire|rcu_store_release|rcu_exchange|rcu_fetch_add|rcu_fetch_sub"
+    r"\b(rcu_load_acquire|rcu_store_release|rcu_exchange|rcu_fetch_add|rcu_fetch_sub|rcu_compare_exchange"
     r"|rcu_full_barrier|rcu_compiler_barrier|heavy_barrier)\(|__ATOMIC_(ACQUIRE|RELEASE|ACQ_REL|SEQ_CST)"
 )
 

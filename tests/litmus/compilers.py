@@ -10,7 +10,7 @@ import sys
 
 from .code import ROOT
 from .machines import MACHINES
-from .source import ADDITIONS, EXCHANGES, FENCES, LOADS, STORES
+from .source import ADDITIONS, COMPARISONS, EXCHANGES, FENCES, LOADS, STORES
 
 TARGETS = {
     "armv8.0": ("aarch64", ["-march=armv8-a", "-mno-outline-atomics"]),
@@ -21,7 +21,8 @@ TARGETS = {
 
 # What keeps order, in machine code.
 INSTRUCTION = re.compile(
-    r"\b(dmb\s+\w+|ldap?x?r|ldaxr|ldxr|ldr|stl?x?r|swp\w*|ldadd\w*|fence\s+\w+,\s*\w+|amo[\w.]+|l?d|sd"
+    r"\b(dmb\s+\w+|cas\w*|lr\.[\w.]+|sc\.[\w.]+"
+    r"|ldap?x?r|ldaxr|ldxr|ldr|stl?x?r|swp\w*|ldadd\w*|fence\s+\w+,\s*\w+|amo[\w.]+|l?d|sd"
     r"|mfence|lock\s+\w+|xchgq?|movq(?=.*\())\b"
 )
 
@@ -30,6 +31,7 @@ AS_GOOD = {
     "ldapr": ("ldar",),
     "lock add": ("lock sub",),
     "mfence": ("lock or",),
+    "lr.d.aqrl; sc.d.rl": ("lr.d.aqrl; sc.d.aqrl",),
     "": ("fence rw,rw",),  # Clang 14 for RISC-V fences where it need not
 }
 
@@ -44,6 +46,9 @@ SOURCE = "#include <rcu/pointer.h>\n" + "\n".join([
     "void *in_rcu_xchg_pointer(void **word, void *value) { return rcu_xchg_pointer(word, value); }",
     "void in_rcu_fetch_add(uint64_t *word) { rcu_fetch_add(word, 2); }",
     "void in_rcu_fetch_sub(uint64_t *word) { rcu_fetch_sub(word, 2); }",
+    "int in_rcu_compare_exchange(uint64_t *word, uint64_t is, uint64_t with)"
+    "{ return rcu_compare_exchange(word, is, with); }",
+    "int in_rcu_cmpxchg_pointer(void **word, void *is, void *with) { return rcu_cmpxchg_pointer(word, &is, with); }",
     "void in_rcu_full_barrier(void) { rcu_full_barrier(); }",
     "void in_rcu_compiler_barrier(void) { rcu_compiler_barrier(); }",
     "",
@@ -66,9 +71,11 @@ def assumed(machine, function):
         return order(machine.store("%r2", ("%r1", 0), STORES[function]))
     if function in EXCHANGES:
         return order(machine.exchange("%r1", "%r2", ("%r3", 0), EXCHANGES[function]))
+    if function in COMPARISONS:
+        return order(machine.compare_exchange("%r2", ("%r1", 0), ("%r3", 0), COMPARISONS[function], "%r4"))
     if function in ADDITIONS:
         kind, sign = ADDITIONS[function]
-        return order(machine.add("%r2", 2 * sign, kind))
+        return order(machine.add(None, "%r2", 2 * sign, kind))
     return order(machine.fences[FENCES[function]])
 
 
@@ -82,8 +89,8 @@ def compiled(command):
     for part in re.split(r"^(?=in_rcu_\w+:)", done.stdout, flags=re.M)[1:]:
         name = re.match(r"in_(\w+):", part)[1]
         body = re.split(r"^\s*\.size\b", part, flags=re.M)[0]
-        # GCC writes some as one line.
-        found[name] = order(line for row in body.splitlines()[1:] for line in row.split(";"))
+        # GCC writes some as one line, labels included.
+        found[name] = order(re.sub(r"^\s*\d+:", "", one) for row in body.splitlines()[1:] for one in row.split(";"))
     return found
 
 

@@ -5,7 +5,7 @@ from itertools import zip_longest
 from typing import ClassVar
 
 from .models import NOTHING, observed, registers, used_words
-from .source import Add, Exchange, Fence, If, Load, Malformed, Store
+from .source import Add, Compare, Exchange, Fence, If, Load, Malformed, Store
 
 
 class Machine:
@@ -30,7 +30,7 @@ class Machine:
             threads.append(code)
             columns.append([f" P{i}", *code.lines])
             if code.may_fail:
-                exists = f"({exists} /\\ {i}:{self.succeeded}=1)"
+                exists = f"({exists} /\\ {i}:{self.succeeded.lstrip('%')}=1)"
 
         def name(thread, local):
             return threads[int(thread)].locals[local].lstrip("%")
@@ -97,8 +97,17 @@ class Thread:
                 case Exchange(register, word, value, order):
                     left = self.locals[register] if register else machine.unused
                     yield from self.atomic(machine.exchange(left, self.register(word), self.operand(value), order))
-                case Add(word, number, order):
-                    yield from self.atomic(machine.add(self.register(word), number, order))
+                case Compare(register, word, expected, value, order):
+                    self.jumps += 1
+                    operands = self.operand(expected), self.operand(value)
+                    label = f"L{self.number}{self.jumps}"
+                    left = self.locals[register]
+                    yield from machine.constant(left, 0)
+                    yield from self.atomic(machine.compare_exchange(self.register(word), *operands, order, label))
+                    yield from [*machine.constant(left, 1), f"{label}:"]
+                case Add(register, word, number, order):
+                    left = self.locals[register] if register else None
+                    yield from self.atomic(machine.add(left, self.register(word), number, order))
                 case Fence(order):
                     yield from machine.fences[order]
                 case If(tests, body):
@@ -115,8 +124,8 @@ class Thread:
         return (self.register(name) if name else None, number)
 
     def atomic(self, instructions):
-        self.may_fail |= any(text.endswith(",END") for text in instructions)
-        return [re.sub(",END$", f",{self.end}", text) for text in instructions]
+        self.may_fail |= any(text.endswith("END") for text in instructions)
+        return [re.sub("END$", self.end, text) for text in instructions]
 
 
 class AArch64(Machine):
@@ -167,10 +176,18 @@ class AArch64(Machine):
         before, new = self.value(operand)
         return [*before, f"{load} {register},[{word}]", f"{store} W17,{new},[{word}]", "CBNZ W17,END"]
 
-    def add(self, word, number, order):
+    def add(self, register, word, number, order):
         load, store = self.exclusives[order]
-        change = f"ADD X16,X15,#{number}" if number > 0 else f"SUB X16,X15,#{-number}"
-        return [f"{load} X15,[{word}]", change, f"{store} W17,X16,[{word}]", "CBNZ W17,END"]
+        left = register or self.unused
+        change = f"ADD X16,{left},#{number}" if number > 0 else f"SUB X16,{left},#{-number}"
+        return [f"{load} {left},[{word}]", change, f"{store} W17,X16,[{word}]", "CBNZ W17,END"]
+
+    def compare_exchange(self, word, expected, value, order, label):
+        """Jumps to the label if it does not exchange."""
+        load, store = self.exclusives[order]
+        before, new = self.value(value)
+        compare = [f"{load} X15,[{word}]", *self.jump_unless("X15", "==", expected, label)]
+        return [*before, *compare, f"{store} W17,{new},[{word}]", "CBNZ W17,END"]
 
     def jump_unless(self, register, relation, operand, label):
         other, number = operand
@@ -188,15 +205,22 @@ class AArch64LSE(AArch64):
         before, new = self.value(operand)
         return [*before, f"SWP{self.suffixes[order]} {new},{register},[{word}]"]
 
-    def add(self, word, number, order):
-        return [*self.constant("X16", number), f"LDADD{self.suffixes[order]} X16,X15,[{word}]"]
+    def add(self, register, word, number, order):
+        return [*self.constant("X16", number), f"LDADD{self.suffixes[order]} X16,{register or self.unused},[{word}]"]
+
+    def compare_exchange(self, word, expected, value, order, label):
+        before, new = self.value(value)
+        other, number = expected
+        expects = [f"MOV X15,{other}"] if other else self.constant("X15", number)
+        exchange = f"CAS{self.suffixes[order]} X15,{new},[{word}]"
+        return [*before, *expects, exchange, *self.jump_unless("X15", "==", expected, label)]
 
 
 class RISCV(Machine):
     """RVWMO, as the psABI maps C11 to it."""
 
     header = "RISCV"
-    word_registers = tuple(f"x{i}" for i in range(20, 29))
+    word_registers = tuple(f"x{i}" for i in range(20, 28))
     local_registers = tuple(f"x{i}" for i in range(7, 20))
     unused = "x5"
     after_load: ClassVar = {"plain": [], "relaxed": [], "acquire": ["fence r,rw"]}
@@ -208,6 +232,8 @@ class RISCV(Machine):
         "none": [],
     }
     suffixes: ClassVar = {"seq_cst": ".aqrl", "acq_rel": ".aqrl", "acquire": ".aq", "release": ".rl", "relaxed": ""}
+    exclusives: ClassVar = {"seq_cst": (".aqrl", ".rl"), "acquire": (".aq", ""), "relaxed": ("", "")}
+    succeeded = "x30"
 
     def constant(self, register, number):
         return [f"addi {register},x0,{number}"]
@@ -231,8 +257,18 @@ class RISCV(Machine):
         before, new = self.value(operand)
         return [*before, f"amoswap.d{self.suffixes[order]} {register},{new},({word})"]
 
-    def add(self, word, number, order):
-        return [*self.constant("x6", number), f"amoadd.d{self.suffixes[order]} x5,x6,({word})"]
+    def add(self, register, word, number, order):
+        return [*self.constant("x6", number), f"amoadd.d{self.suffixes[order]} {register or self.unused},x6,({word})"]
+
+    def compare_exchange(self, word, expected, value, order, label):
+        load, store = self.exclusives[order]
+        # x6 is for the operands: not for both at once.
+        before, new = self.value(value)
+        if new == "x6":
+            new = "x28"
+            before = [text.replace("addi x6,", "addi x28,") for text in before]
+        compare = [f"lr.d{load} x5,({word})", *self.jump_unless("x5", "==", expected, label)]
+        return [*before, *compare, f"sc.d{store} x29,{new},({word})", "bne x29,x0,END"]
 
     def jump_unless(self, register, relation, operand, label):
         before, other = self.value(operand)
@@ -245,6 +281,7 @@ class RISCVOld(RISCV):
     header = "RISCV"
     after_load: ClassVar = RISCV.after_load | {"acquire": ["fence rw,rw"]}
     suffixes: ClassVar = {"seq_cst": ".aq", "acq_rel": ".aq", "acquire": ".aq", "release": "", "relaxed": ""}
+    exclusives: ClassVar = {"seq_cst": (".aq", ".aq"), "acquire": (".aq", ".aq"), "relaxed": ("", "")}
 
     def before(self, order):
         return ["fence rw,w"] if order in ("seq_cst", "acq_rel", "release") else []
@@ -259,19 +296,26 @@ class RISCVOld(RISCV):
         *before, last = super().exchange(register, word, operand, order)
         return [*before, *self.before(order), last]
 
-    def add(self, word, number, order):
-        *before, last = super().add(word, number, order)
+    def add(self, register, word, number, order):
+        *before, last = super().add(register, word, number, order)
         return [*before, *self.before(order), last]
+
+    def compare_exchange(self, word, expected, value, order, label):
+        return [*self.before(order), *super().compare_exchange(word, expected, value, order, label)]
 
 
 class X86(Machine):
     """x86-64, on which only a store and a later load may change places."""
 
     header = "X86_64"
-    word_registers = tuple(f"%r{i}" for i in range(8, 16))
-    local_registers = ("%rbx", "%rcx", "%rdx", "%rsi", "%rdi", "%rbp")
+    word_registers = tuple(f"%r{i}" for i in range(8, 15))
+    local_registers = ("%rbx", "%rcx", "%rdx", "%rsi", "%rdi")
     unused = "%rax"
+    succeeded = "%rbp"
     fences: ClassVar = {"seq_cst": ["mfence"], "acquire": [], "release": [], "none": []}
+
+    def constant(self, register, number):
+        return [f"movq ${number},{register}"]
 
     def value(self, operand):
         register, number = operand
@@ -292,8 +336,19 @@ class X86(Machine):
         before, new = self.value(operand)
         return [*before, f"movq {new},{register}", f"xchgq {register},({word})"]
 
-    def add(self, word, number, order):  # noqa: ARG002
+    def add(self, register, word, number, order):  # noqa: ARG002
+        if register:
+            # herd7 has no xadd. A compare-exchange that succeeds does the same.
+            new = [f"movq ({word}),%rax", f"movq %rax,{register}", "movq %rax,%r15", f"addq ${number},%r15"]
+            return [*new, f"lock cmpxchgq ({word}),%r15", "jne END"]
         return [f"lock addq ${number},({word})"]
+
+    def compare_exchange(self, word, expected, value, order, label):  # noqa: ARG002
+        # herd7 has the operands the other way round.
+        before, new = self.value(value)
+        other, number = expected
+        expects = f"movq {other or f'${number}'},%rax"
+        return [*before, f"movq {new},%r15", expects, f"lock cmpxchgq ({word}),%r15", f"jne {label}"]
 
     def jump_unless(self, register, relation, operand, label):
         other, number = operand

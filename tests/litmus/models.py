@@ -15,7 +15,7 @@ import itertools
 import re
 from dataclasses import dataclass, field
 
-from .source import Add, Exchange, Fence, If, Load, Malformed, Store
+from .source import Add, Compare, Exchange, Fence, If, Load, Malformed, Store
 
 MODELS = ("c11", "armv8.0", "armv8.3", "riscv", "x86")
 
@@ -138,8 +138,8 @@ def registers(program):
     """name: whether it holds a pointer, in the order of their appearance."""
     found = {}
     for one in walk(program):
-        if isinstance(one, Load | Exchange) and one.register:
-            found.setdefault(one.register, one.pointer)
+        if isinstance(one, Load | Exchange | Compare | Add) and one.register:
+            found.setdefault(one.register, isinstance(one, Load | Exchange) and one.pointer)
     return found
 
 
@@ -147,10 +147,12 @@ def used_words(program, words):
     """The words that a program names, as places or as values."""
     names = []
     for one in walk(program):
-        if isinstance(one, Load | Store | Exchange | Add):
+        if isinstance(one, Load | Store | Exchange | Compare | Add):
             names.append(one.word)
-        if isinstance(one, Store | Exchange):
+        if isinstance(one, Store | Exchange | Compare):
             names.append(one.value[0])
+        if isinstance(one, Compare):
+            names.append(one.expected[0])
         if isinstance(one, If):
             names.extend(value[0] for _, _, value in one.tests)
     return [name for name in dict.fromkeys(names) if name in words]
@@ -188,9 +190,14 @@ def c_lines(program, indent):
             case Exchange(register, word, value, order, pointer):
                 left = f"int {'*' * pointer}{register or 'unused'} = "
                 yield f"{indent}{left}atomic_exchange_explicit({word}, {c_value(value)}, memory_order_{order});"
-            case Add(word, number, order):
+            case Compare(register, word, _, value, order):
+                function = "atomic_compare_exchange_strong_explicit"
+                arguments = f"{word}, {register}_is, {c_value(value)}, memory_order_{order}, memory_order_relaxed"
+                yield f"{indent}int {register} = {function}({arguments});"
+            case Add(register, word, number, order):
                 which = "add" if number > 0 else "sub"
-                yield f"{indent}atomic_fetch_{which}_explicit({word}, {abs(number)}, memory_order_{order});"
+                left = f"int {register} = " if register else ""
+                yield f"{indent}{left}atomic_fetch_{which}_explicit({word}, {abs(number)}, memory_order_{order});"
             case Fence("seq_cst" | "acquire" | "release"):
                 yield f"{indent}atomic_thread_fence(memory_order_{one.order});"
             case Fence("none"):
@@ -215,10 +222,16 @@ def c11(instance):
     initial = [f"{name}={value};" for name, value in words.items()]
     for i, program in enumerate(instance.programs):
         initial += [f"int {i}:{name}={NOTHING};" for name, pointer in registers(program).items() if not pointer]
+        # What a compare-exchange expects stands in memory of the thread's own.
+        for one in walk(program):
+            if isinstance(one, Compare):
+                initial.append(f"{one.register}_is={c_value(one.expected)};")
     lines += ["{ " + " ".join(initial) + " }", ""]
     for i, program in enumerate(instance.programs):
+        own = {f"{one.register}_is": c_value(one.expected) for one in walk(program) if isinstance(one, Compare)}
+        known = words | own
         parameters = ", ".join(
-            f"int {'**' if words[name] in words else '*'}{name}" for name in used_words(program, words)
+            f"int {'**' if known[name] in words else '*'}{name}" for name in [*used_words(program, words), *own]
         )
         lines += [f"P{i}({parameters})", "{", *c_lines(program, "    "), "}", ""]
     shown = observed(instance, lambda _, name: name)

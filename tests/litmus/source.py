@@ -62,6 +62,14 @@ EXCHANGES = {
     "rcu_xchg_pointer_acquire": "acquire",
     "rcu_xchg_pointer_release": "release",
 }
+# A compare-exchange that fails leaves 0 in its register. Nothing depends on its order then, so a machine that fails one
+# for no reason ends the thread.
+COMPARISONS = {
+    "rcu_compare_exchange": "seq_cst",
+    "rcu_cmpxchg_pointer": "seq_cst",
+    "rcu_compare_exchange_acquire": "acquire",
+    "rcu_compare_exchange_relaxed": "relaxed",
+}
 ADDITIONS = {
     "rcu_fetch_add": ("seq_cst", 1),
     "rcu_fetch_sub": ("seq_cst", -1),
@@ -132,7 +140,19 @@ class Exchange:
 
 
 @dataclass(frozen=True)
+class Compare:
+    """A compare-exchange: 1 in the register if it exchanged, 0 if not."""
+
+    register: str
+    word: str
+    expected: tuple
+    value: tuple
+    order: str  # seq_cst, acquire, relaxed
+
+
+@dataclass(frozen=True)
 class Add:
+    register: str | None  # what was there before
     word: str
     number: int
     order: str  # seq_cst, relaxed
@@ -220,9 +240,11 @@ def statement(text):
             return Store(word, value(new), STORES[function])
         case _, [word, new] if function in EXCHANGES:
             return Exchange(register, word, value(new), EXCHANGES[function], bool(pointer))
-        case _, [word, number] if function in ADDITIONS and not register:
+        case _, [word, expected, new] if function in COMPARISONS and register:
+            return Compare(register, word, value(expected), value(new), COMPARISONS[function])
+        case _, [word, number] if function in ADDITIONS:
             order, sign = ADDITIONS[function]
-            return Add(word, sign * int(number), order)
+            return Add(register, word, sign * int(number), order)
         case _, [] if function in FENCES and not register:
             return Fence(FENCES[function])
     raise Malformed(f"no statement: {text!r}")
