@@ -74,7 +74,7 @@ def test_the_thread_of_callbacks_keeps_its_state(domain):
     assert ident == in_callback(domain, threading.get_ident)
 
 
-# ---- exceptions ------------------------------------------------------------------------------------------------------
+# ---- exceptions -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit, KeyboardInterrupt, GeneratorExit, BaseException])
@@ -119,7 +119,7 @@ def test_wrong_arguments_fail_in_the_callback(domain, unraisable):
     assert kind is TypeError
 
 
-# ---- sections and waits ------------------------------------------------------------------------------------------------
+# ---- sections and waits ---------------------------------------------------------------------------------------------
 
 
 def test_a_callback_may_read(domain):
@@ -213,7 +213,7 @@ def test_a_callback_may_wait_for_another_domain(domain):
     assert in_callback(domain, wait) == [1]
 
 
-# ---- deferring more ------------------------------------------------------------------------------------------------------
+# ---- deferring more -------------------------------------------------------------------------------------------------
 
 
 def test_callbacks_that_enqueue(domain):
@@ -275,7 +275,7 @@ def test_a_barrier_does_not_wait_for_what_callbacks_defer_later(domain):
     assert count >= 20
 
 
-# ---- callbacks that take long ----------------------------------------------------------------------------------------------
+# ---- callbacks that take long ---------------------------------------------------------------------------------------
 
 
 def test_others_go_on_while_a_callback_blocks(domain):
@@ -304,7 +304,7 @@ def test_others_go_on_while_a_callback_blocks(domain):
     assert ran == ["other", "behind"]
 
 
-# ---- ends of domains --------------------------------------------------------------------------------------------------------
+# ---- ends of domains ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [1, 1000])
@@ -327,7 +327,7 @@ def test_a_domain_that_is_dropped_with_work(held, count):
         for i in range(count):
             domain.call(ran.append, i)
         domain.call(done.set)
-        del domain
+        domain = None
         gc.collect()
         assert held or done.wait(PATIENCE)
         leave.set()
