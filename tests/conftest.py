@@ -1,5 +1,6 @@
 import logging
 import signal
+import sys
 
 import pytest
 
@@ -46,6 +47,14 @@ def records():
     logging.getLogger("rcu").addHandler(handler)
     yield found
     logging.getLogger("rcu").removeHandler(handler)
+
+
+@pytest.fixture
+def unraisable(monkeypatch):
+    """What went to sys.unraisablehook: kind and text of each exception."""
+    found = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: found.append((it.exc_type, str(it.exc_value))))
+    return found
 
 
 @pytest.fixture(params=[OnAsyncio, OnTrio], ids=["asyncio", "trio"])
