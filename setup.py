@@ -33,6 +33,7 @@ MODULES = [
     "rcu._calls",
     "rcu._domain",
     "rcu.bench._native",
+    "rcu.torture._deferrers",
     "rcu.torture._field",
     "rcu.torture._readers",
     "rcu.torture._updaters",
