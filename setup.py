@@ -35,6 +35,7 @@ MODULES = [
     "rcu._ends",
     "rcu._domain",
     "rcu.bench._native",
+    "rcu.torture._deferrers",
     "rcu.torture._field",
     "rcu.torture._readers",
     "rcu.torture._updaters",

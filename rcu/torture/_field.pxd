@@ -9,11 +9,16 @@ what a section reads of an object are plain loads, and its age is relaxed.
 from libc.stdint cimport uint64_t
 
 from rcu._domain cimport Domain
+from rcu._headers cimport rcu_head
 
 cdef extern from "native/thing.h" nogil:
     const uint64_t RCU_POISONED
     struct rcu_thing:
         uint64_t stamp, age
+        rcu_head head
+        void *tally
+        uint64_t order, last
+    rcu_thing *rcu_thing_of(rcu_head *head) noexcept
     void rcu_thing_make(rcu_thing *thing, uint64_t stamp) noexcept
     uint64_t rcu_thing_stamp(const rcu_thing *thing) noexcept
     uint64_t rcu_thing_look(const rcu_thing *thing, uint64_t stamp) noexcept

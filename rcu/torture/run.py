@@ -16,7 +16,19 @@ SHORTEST_ROUND = 0.1
 EXTRA_ROUNDS = 10  # at most, for each mode some of whose counts are still 0 at the end
 
 # The modes' turns; most are native, whose sections are the most.
-PATTERN = ("native", "domains", "native", "python", "native", "churn", "native", "fork", *["native"] * 12)
+PATTERN = (
+    "native",
+    "domains",
+    "native",
+    "python",
+    "native",
+    "churn",
+    "native",
+    "fork",
+    "native",
+    "deferred",
+    *["native"] * 10,
+)
 
 
 class Hang(Exception):

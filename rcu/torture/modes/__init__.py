@@ -5,6 +5,6 @@
 - ``build``, a function of the setting: the round's scene.
 """
 
-from rcu.torture.modes import churn, domains, fork, native, python
+from rcu.torture.modes import churn, deferred, domains, fork, native, python
 
-MODES = {"native": native, "domains": domains, "python": python, "churn": churn, "fork": fork}
+MODES = {"native": native, "domains": domains, "python": python, "churn": churn, "fork": fork, "deferred": deferred}

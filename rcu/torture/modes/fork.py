@@ -34,13 +34,15 @@ def build(setting: Setting) -> Scene:
     for _ in range(setting.updaters):
         scene.add_updater(Updater(field, chance.getrandbits(64), chance.choice(WAYS)))
     if hasattr(os, "fork"):
-        forker = _Forker(scene, field, chance.getrandbits(64))
+        forker = Forker(scene, field, chance.getrandbits(64))
         scene.counted.append(forker.counts)
         scene.add_worker("forker", forker.run, lambda: forker.forks)
     return scene
 
 
-class _Forker:
+class Forker:
+    """Forks, in a section and out of one, and has the child check."""
+
     def __init__(self, scene: Scene, field: Field, seed: int) -> None:
         self.scene = scene
         self.field = field

@@ -2,10 +2,12 @@
 #ifndef RCU_TORTURE_THING_H
 #define RCU_TORTURE_THING_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "rcu/head.h"
 #include "rcu/pointer.h"
 
 #define RCU_POISON 0xdb
@@ -17,7 +19,17 @@ struct rcu_thing {
     uint64_t stamp; /* no other object's, ever */
     uint64_t words[RCU_THING_WORDS];
     uint64_t age; /* relaxed: it is counted while readers look */
+    /* Of who defers its end. */
+    struct rcu_head head;
+    void *tally;
+    uint64_t order; /* among what its thread deferred; 0: it does not matter */
+    uint64_t last;  /* freed at this age */
 };
+
+static inline struct rcu_thing *rcu_thing_of(struct rcu_head *head)
+{
+    return (struct rcu_thing *)((char *)head - offsetof(struct rcu_thing, head));
+}
 
 static inline void rcu_thing_make(struct rcu_thing *thing, uint64_t stamp)
 {
