@@ -27,6 +27,7 @@ MODULES = [
     "rcu._slots",
     "rcu._grace",
     "rcu._queue",
+    "rcu._reclaim",
     "rcu._deferred",
     "rcu._refcount",
     "rcu._sections",

@@ -7,23 +7,25 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
 from rcu._deferred cimport (
-    Backlog, Python, barrier_at, deferred_domain, drop, hold, is_reclaimer, look, push_awaited, push_last, push_log,
-    room_at, use_python, wait_for_batch, wait_for_room,
+    Backlog, barrier_at, deferred_domain, is_reclaimer, look, push_awaited, push_last, push_log, remind, room_at,
+    wait_for_batch, wait_for_room, warns_first,
 )
-from rcu._gate cimport is_inside, is_shut
+from rcu._gate cimport is_shut
 from rcu._grace cimport needed, poll
 from rcu._headers cimport (
-    RCU_DEFERRED, RCU_NEVER, RCU_NS_PER_SECOND, rcu_compare_exchange, rcu_domain, rcu_exchange, rcu_exit, rcu_fetch_sub,
-    rcu_head, rcu_held, rcu_load_relaxed, rcu_outbox, rcu_reclaimer, rcu_slot, rcu_store_relaxed, rcu_store_release,
+    RCU_NS_PER_SECOND, rcu_clock, rcu_compare_exchange, rcu_domain, rcu_exchange, rcu_exit, rcu_fetch_add,
+    rcu_fetch_sub, rcu_head, rcu_held, rcu_load_relaxed, rcu_outbox, rcu_reclaimer, rcu_slot, rcu_store_relaxed,
+    rcu_store_release,
 )
 from rcu._queue cimport Logs, outbox_of, use_logs
+from rcu._reclaim cimport Python, drop, hold, use_python
 from rcu._sections cimport this_thread
 from rcu._slots cimport attach, depth, visit_mine
-from rcu._threads cimport find
+from rcu._threads cimport find, reclaims
 from rcu._waits cimport name_of, report_from_engine, step_aside, wait_in_naps, waited_for
 
 from rcu.diagnostics import log_backlog
-from rcu.errors import DeadlockError, SectionError
+from rcu.errors import DeadlockError, RcuError, SectionError
 
 
 cdef extern from "Python.h":
@@ -60,6 +62,7 @@ cdef struct Log:
     size_t words[WORDS]
 
 cdef uint64_t SECTION_CHECKS = 64  # callbacks between two looks at the backlog of who cannot wait for it
+cdef uint64_t NAP_NS = RCU_NS_PER_SECOND // 10  # after which a wait for callbacks looks whether any can still run
 cdef uint64_t CLOSED = <uint64_t>-1
 
 
@@ -105,6 +108,7 @@ cdef bint defer(rcu_domain *domain, const size_t *words, uint64_t n) noexcept no
     if box.log is not NULL:
         log = <Log *>box.log
         if append(log, words, n):
+            remind(domain)  # who was told of the log, when it was pushed, may not have been able to start
             return True
         box.log = NULL
         leave_log(log)
@@ -134,7 +138,6 @@ cdef bint append(Log *log, const size_t *words, uint64_t n) noexcept nogil:
     for i in range(n):
         log.words[used + i] = words[i]
     # [H] with [T]: whoever closes it sees the words, and its grace period begins after what this thread did before.
-    # Nobody need be told: the log is queued, so the reclaimer has been.
     return rcu_compare_exchange(&log.used, used, used + n)
 
 
@@ -148,27 +151,32 @@ cdef uint64_t held_here(rcu_slot *slot) noexcept nogil:
     return rcu_held(slot)
 
 
-cdef int make_room(rcu_domain *domain, str what) except -1:
-    """Looks at the backlog; where it is full, a thread that may wait waits for it."""
-    cdef rcu_reclaimer *reclaimer = &domain.reclaimers[RCU_DEFERRED]
+cdef bint make_room(rcu_domain *domain) except -1:
+    """Looks at the backlog; where it is full, a thread that may wait waits for it. True: the limit is passed in a
+    section, and nobody has been told yet."""
     cdef rcu_outbox *box = box_of_this_thread(domain)
     cdef uint64_t number = room_at(domain, box)
     # Of any domain: a callback may wait for that section.
     cdef bint held = visit_mine(held_here) != 0
+    # No reclaimer waits, for any domain: callbacks of that one may be waiting for room in its own. Nor does who takes
+    # the interpreter down, when no callback of Python runs any more.
+    if held or reclaims():
+        if number != 0:
+            rcu_store_relaxed(&box.check_at, box.enqueued + SECTION_CHECKS)  # who cannot wait need not look each time
+        return number != 0 and held and warns_first(domain)
+    while number != 0 and not Py_IsFinalizing():
+        if wait_in_naps(domain, wait_for_room, number, rcu_clock() + NAP_NS):
+            return False
+        # Signal handlers may have run, and detached the thread; and what was counted may have been taken back.
+        box = box_of_this_thread(domain)
+        number = room_at(domain, box) if box is not NULL else 0
+    return False
+
+
+cdef int say_backlog(rcu_domain *domain, str what) noexcept:
     cdef Backlog backlog
-    if number == 0:
-        reclaimer.warned = False
-        return 0
-    # Nor may a callback wait, of any domain: the callbacks of this one may be waiting for room in that.
-    if not held and not is_inside():
-        wait_in_naps(domain, wait_for_room, number, RCU_NEVER)
-        return 0
-    # Who cannot wait need not look each time, either.
-    rcu_store_relaxed(&box.check_at, box.enqueued + SECTION_CHECKS)
-    if held and not reclaimer.warned:
-        reclaimer.warned = True
-        look(domain, &backlog)
-        log_backlog(name_of(domain), what, backlog.pending, rcu_load_relaxed(&domain.backlog_limit))
+    look(domain, &backlog)
+    log_backlog(name_of(domain), what, backlog.pending, rcu_load_relaxed(&domain.backlog_limit))
     return 0
 
 
@@ -182,13 +190,14 @@ cdef int defer_call(rcu_domain *domain, PyObject *const *arguments, Py_ssize_t c
     cdef Py_ssize_t all = count
     cdef Py_ssize_t i
     cdef bint done
+    cdef bint warns = False
     if count < 1:
         raise TypeError("call() missing 1 required positional argument: 'func'")
     if not PyCallable_Check(arguments[0]):
         raise TypeError(f"call() takes a callable and its arguments, not {type(<object>arguments[0]).__name__} "
                         f"{<object>arguments[0]!r}")
     if not has_room(domain):
-        make_room(domain, "call()")
+        warns = make_room(domain)
     if names is not NULL:
         all += PyTuple_GET_SIZE(names)
     if CALL_WORDS + all - 1 > FEW_WORDS:
@@ -211,29 +220,33 @@ cdef int defer_call(rcu_domain *domain, PyObject *const *arguments, Py_ssize_t c
             Py_DECREF(arguments[i])
         Py_XDECREF(names)
         no_memory(domain)
+    if warns:
+        say_backlog(domain, "call()")
     return 0
 
 
 cdef int defer_drop(rcu_domain *domain, PyObject *obj) except -1:
     cdef size_t word = <size_t>obj | MARK
+    cdef bint warns = False
     if not has_room(domain):
-        make_room(domain, "retire()")
+        warns = make_room(domain)
     Py_INCREF(obj)
     if not defer(domain, &word, 1):
         Py_DECREF(obj)
         no_memory(domain)
+    if warns:
+        say_backlog(domain, "retire()")
     return 0
 
 
 # ---- the reclaimer's side ------------------------------------------------------------------------------------------
 
-cdef bint begin_python(rcu_reclaimer *self) noexcept nogil:
-    """Gives the reclaimer's thread a state of its own, which it keeps."""
+cdef bint begin_python(void **state) noexcept nogil:
     if Py_IsFinalizing():
         return False
-    if self.python is NULL:
+    if state[0] is NULL:
         PyGILState_Ensure()
-        self.python = PyEval_SaveThread()
+        state[0] = PyEval_SaveThread()
     return True
 
 
@@ -245,15 +258,21 @@ cdef void end_python(void *state) noexcept nogil:
 
 cdef bint run_log(rcu_reclaimer *self, rcu_head *head) noexcept nogil:
     cdef Log *log = <Log *>head
+    cdef uint64_t turn = self.turn
+    cdef bint done
+    # A party of its own: if a callback forks, the child's next reclaimer may be done with the log before this one.
+    rcu_fetch_add(&log.parties, 1)
     if log.begun < log.end:
-        run_words(self, log)
-    return log.begun == log.end
+        run_words(self, log, turn)
+    done = self.turn == turn and log.begun == log.end
+    leave_log(log)
+    return done
 
 
-cdef void run_words(rcu_reclaimer *self, Log *log) noexcept with gil:
+cdef void run_words(rcu_reclaimer *self, Log *log, uint64_t turn) noexcept with gil:
     cdef size_t *words
     cdef rcu_slot *slot
-    while log.begun < log.end and not is_shut():
+    while self.turn == turn and log.begun < log.end and not is_shut():
         words = &log.words[log.begun]
         if not log.quiet:
             rcu_store_release(&self.run, self.run + 1)  # [W]
@@ -315,12 +334,30 @@ cdef int check_barrier(rcu_domain *domain, str what) except -1:
     return 0
 
 
+cdef void left_open(rcu_domain *domain, uint64_t sections) noexcept nogil:
+    if not Py_IsFinalizing():
+        say_left_open(domain, sections)
+
+
+cdef void say_left_open(rcu_domain *domain, uint64_t sections) noexcept with gil:
+    raise SectionError(f"domain {name_of(domain)!r}: callbacks returned in {sections} nested section(s) of other "
+                       "domains that they had begun; they are ended now; end them in the callback")
+
+
 cdef int wait_for_deferred(rcu_domain *domain, uint64_t until, object timeout) except -1:
     cdef uint64_t batch
     cdef Backlog backlog
     check_barrier(domain, "barrier()")
     batch = barrier_at(domain)
-    if batch == 0 or wait_in_naps(domain, wait_for_batch, batch, until):
+    if batch == 0:
+        return 0
+    while not wait_in_naps(domain, wait_for_batch, batch, min(until, rcu_clock() + NAP_NS)):
+        if Py_IsFinalizing():
+            raise RcuError(f"domain {name_of(domain)!r}: barrier() while the interpreter is taken down: callbacks do "
+                           "not run any more; call it before, at the latest in a function for atexit")
+        if rcu_clock() >= until:
+            break
+    else:
         return 0
     look(domain, &backlog)
     age = backlog.oldest_ns / <double>RCU_NS_PER_SECOND
@@ -351,7 +388,9 @@ cdef class Notices:
         if poll(self.engine, needed(self.engine), True):
             return True
         log = notice(self.engine, done)
-        push_awaited(self.engine, &log.head)
+        if not push_awaited(self.engine, &log.head):
+            free_notice(log)
+            no_thread(self.engine)
         return False
 
     def of_deferred(self, done):
@@ -360,7 +399,9 @@ cdef class Notices:
         if barrier_at(self.engine) == 0:
             return True
         log = notice(self.engine, done)
-        push_last(self.engine, &log.head)
+        if not push_last(self.engine, &log.head):
+            free_notice(log)
+            no_thread(self.engine)
         return False
 
 
@@ -375,6 +416,16 @@ cdef Log *notice(rcu_domain *domain, object done) except NULL:
     log.used = CALL_WORDS
     Py_INCREF(<PyObject *>done)
     return log
+
+
+cdef void free_notice(Log *log) noexcept:
+    Py_DECREF(<PyObject *>log.words[0])
+    free(log)
+
+
+cdef int no_thread(rcu_domain *domain) except -1:
+    raise RcuError(f"domain {name_of(domain)!r}: the system starts no thread that could call {this_thread()} back; "
+                   "raise its limit (ulimit -u), or use the blocking form")
 
 
 # ---- domains -------------------------------------------------------------------------------------------------------
@@ -394,5 +445,6 @@ hooks.run = run_log
 hooks.begin = begin_python
 hooks.end = end_python
 hooks.report = report_from_engine
+hooks.left_open = left_open
 hooks.forget = forget_domain
 use_python(&hooks)

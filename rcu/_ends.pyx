@@ -11,9 +11,10 @@ import sys
 from libc.stdint cimport uint64_t
 
 from rcu._clock cimport deadline, nanoseconds
-from rcu._deferred cimport Backlog, barrier_at, hasten, look, start_again
+from rcu._deferred cimport Backlog, barrier_at, look, start_again
 from rcu._gate cimport reopen, shut, wait_idle
-from rcu._headers cimport RCU_NEVER, RCU_NS_PER_SECOND, rcu_clock, rcu_domain
+from rcu._headers cimport RCU_NEVER, RCU_NS_PER_SECOND, rcu_clock, rcu_domain, rcu_load_relaxed
+from rcu._reclaim cimport hasten
 from rcu._slots cimport each_domain
 
 from rcu.diagnostics import log_exit
@@ -52,6 +53,7 @@ def set_exit_timeout(seconds):
 
 
 cdef uint64_t left_at_exit = 0
+cdef bint not_started = False  # the system starts no thread for someone's callbacks
 
 
 cdef void count_left(rcu_domain *domain) noexcept nogil:
@@ -69,15 +71,18 @@ def at_exit():
     with nogil:
         each_domain(hasten_pending)
         done = wait_idle(until)
-    if not done:
+    if not done or not_started:
         left_at_exit = 0
         each_domain(count_left)
         log_exit(exit_timeout_ns / <double>RCU_NS_PER_SECOND, left_at_exit)
 
 
 cdef void hasten_pending(rcu_domain *domain) noexcept nogil:
-    if barrier_at(domain) != 0:
-        hasten(domain)
+    global not_started
+    # One that nobody holds is about to be freed.
+    if rcu_load_relaxed(&domain.holders) != 0 and barrier_at(domain) != 0:
+        if not hasten(domain):
+            not_started = True
 
 
 atexit.register(at_exit)

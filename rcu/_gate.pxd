@@ -15,7 +15,6 @@ cdef struct Passage:
 cdef int gate_begin() noexcept nogil                     # 0, or an error: once, before any other handler of forks
 cdef void enter(Passage *passage) noexcept nogil         # blocks while it is shut
 cdef void leave(Passage *passage) noexcept nogil
-cdef bint is_inside() noexcept nogil                     # the calling thread
 cdef bint is_shut() noexcept nogil                       # whoever has entered leaves soon
 # Shuts it, and waits until nobody is in it but the calling thread, or the rcu_clock() says `until`. True: nobody is.
 cdef bint shut(uint64_t until) noexcept nogil

@@ -45,16 +45,6 @@ cdef void leave(Passage *passage) noexcept nogil:
     rcu_mutex_unlock(&gate.lock)
 
 
-cdef bint is_inside() noexcept nogil:
-    cdef Passage *passage
-    rcu_mutex_lock(&gate.lock)
-    passage = gate.passages
-    while passage != NULL and passage.ident != rcu_thread_ident():
-        passage = passage.next
-    rcu_mutex_unlock(&gate.lock)
-    return passage != NULL
-
-
 cdef bint is_shut() noexcept nogil:
     # A hint: who enters looks again, under the lock.
     return rcu_load_relaxed(&gate.shut) != 0

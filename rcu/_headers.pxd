@@ -85,10 +85,9 @@ cdef extern from "rcu/domain.h" nogil:
         rcu_mutex lock
         rcu_cond wake, changed
         rcu_domain *domain
-        void *python
         uint64_t ident
-        bint hurry, busy, unwatched, warned
-        uint64_t waiters, taken, done, run_before, window_began_ns, batches, taken_ns, since_ns, peak
+        bint hurry, busy, unwatched
+        uint64_t waiters, turn, taken, done, run_before, window_began_ns, batches, taken_ns, since_ns, peak
         uint64_t *tops
         uint64_t room
         rcu_head *batch
@@ -119,6 +118,7 @@ cdef extern from "rcu/domain.h" nogil:
         rcu_head *left_first
         rcu_head *left_last
         uint64_t left_since_ns
+        bint warned
         rcu_reclaimer reclaimers[2]
         rcu_domain *older
         rcu_domain *newer

@@ -32,4 +32,5 @@ cdef bint take_all(rcu_reclaimer *self) noexcept nogil            # as its next 
 # Under the domain's lock.
 cdef bint is_queued(rcu_reclaimer *self) noexcept nogil           # anything for it
 cdef uint64_t enqueued(rcu_domain *domain) noexcept nogil         # callbacks that were ever deferred
+cdef uint64_t pending(uint64_t all, uint64_t run) noexcept nogil  # the difference
 cdef uint64_t oldest(rcu_domain *domain) noexcept nogil           # when what is pending was; RCU_NEVER: nothing is

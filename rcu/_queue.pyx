@@ -217,12 +217,20 @@ cdef uint64_t enqueued(rcu_domain *domain) noexcept nogil:
     return total
 
 
+cdef uint64_t pending(uint64_t all, uint64_t run) noexcept nogil:
+    # A fork that did not wait for callbacks may have counted one twice in the child.
+    return all - run if all > run else 0
+
+
 cdef uint64_t oldest(rcu_domain *domain) noexcept nogil:
     cdef uint64_t since = domain.reclaimers[RCU_DEFERRED].since_ns
     cdef rcu_outbox *box
     cdef uint64_t i
     if since == 0:
         since = RCU_NEVER
+    box = &domain.reclaimers[RCU_DEFERRED].strays
+    if rcu_load_relaxed(&box.newest) != 0:
+        since = min(since, rcu_load_relaxed(&box.since_ns))
     if domain.left_first != NULL:
         since = min(since, domain.left_since_ns)
     for i in range(domain.n_slots):

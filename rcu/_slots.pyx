@@ -392,17 +392,18 @@ cdef void keep_only(rcu_domain *domain, rcu_slot *mine) noexcept nogil:
 
 
 cdef void keep_reclaimer(rcu_reclaimer *self) noexcept nogil:
-    """In a fork child: what the reclaimer had in hand is still there, and its thread is not, unless it forked."""
+    """In a fork child: what the reclaimer had in hand is still there; its thread is not, or has other things to do."""
     self.waiters = 0
     self.busy = False
     if self.batch == NULL and self.ready == NULL:
         self.done = self.taken
     self.unwatched = self.ident != 0 and self.ident == rcu_thread_ident()
-    if not self.unwatched and self.state != RCU_ABSENT:
-        self.state = RCU_ABSENT
-        self.ident = 0
-        self.python = NULL
+    if self.unwatched:
+        self.turn += 1  # it hands over: the callback that has forked may never return
+    elif self.state != RCU_ABSENT:
         self.domain.holders -= 1
+    self.state = RCU_ABSENT
+    self.ident = 0
 
 
 cdef int begin() except -1:

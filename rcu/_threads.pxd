@@ -13,6 +13,8 @@ from libc.stdint cimport uint64_t
 from rcu._headers cimport rcu_slot
 
 cdef rcu_slot *find(uint64_t key) noexcept nogil  # the calling thread's slot in a domain, or NULL
+cdef void become_reclaimer() noexcept nogil       # the calling thread, for good
+cdef bint reclaims() noexcept nogil               # is it one
 cdef uint64_t thread_serial() noexcept nogil      # of the calling thread, never another's; 0: attached nowhere yet
 cdef uint64_t each_slot(uint64_t (*visit)(rcu_slot *slot) noexcept nogil) noexcept nogil  # its own; the sum
 

@@ -28,7 +28,18 @@ cdef extern from *:
     static RCU_THREAD_LOCAL struct rcu_this_thread {
         struct rcu_entry first;
         struct rcu_record *record;
+        int reclaims; /* it calls, or has called, what was deferred */
     } rcu_this_thread;
+
+    static void rcu_become_reclaimer(void)
+    {
+        rcu_this_thread.reclaims = 1;
+    }
+
+    static int rcu_reclaims(void)
+    {
+        return rcu_this_thread.reclaims;
+    }
 
     static rcu_exit_key rcu_thread_key;
 
@@ -103,6 +114,8 @@ cdef extern from *:
         uint32_t mask, used
         uint64_t serial
     rcu_slot *rcu_find(uint64_t key) noexcept nogil
+    void rcu_become_reclaimer() noexcept nogil
+    bint rcu_reclaims() noexcept nogil
     void rcu_this_thread_is(rcu_record *record) noexcept nogil
     rcu_record *rcu_this_record() noexcept nogil
     int rcu_watch_threads(void (*hook)() noexcept nogil) noexcept nogil
@@ -115,6 +128,14 @@ cdef uint64_t last_serial = 0
 
 cdef rcu_slot *find(uint64_t key) noexcept nogil:
     return rcu_find(key)
+
+
+cdef void become_reclaimer() noexcept nogil:
+    rcu_become_reclaimer()
+
+
+cdef bint reclaims() noexcept nogil:
+    return rcu_reclaims()
 
 
 cdef uint64_t thread_serial() noexcept nogil:

@@ -101,10 +101,11 @@ def log_backlog(name, what, pending, limit):
 def log_exit(seconds, pending):
     """Logs that the program ends though callbacks have not run within the `seconds` that it waits for them."""
     logger.warning(
-        "the program ends with %d deferred callback(s) that have not run within %.3g s: a section that does not end, "
-        "or a callback, holds them up; rcu.set_exit_timeout() sets how long to wait",
-        pending,
+        "the program ends before all that was deferred has run; it waited for %.3g s, and %d callback(s) have not even "
+        "begun: a section or a callback that does not end holds them up, or the system starts no thread for them; "
+        "rcu.set_exit_timeout() sets how long to wait",
         seconds,
+        pending,
         extra={"rcu_pending": pending, "rcu_seconds": seconds},
     )
 

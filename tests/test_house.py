@@ -15,6 +15,7 @@ FLOORS = [
     {"_clock", "_flavor", "_gate", "_threads", "_refcount", "_command", "errors"},
     {"_slots", "diagnostics"},
     {"_grace", "_queue", "_sections"},
+    {"_reclaim"},
     {"_deferred", "_waits"},
     {"_calls", "_ends", "aio"},
     {"_domain"},

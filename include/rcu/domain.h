@@ -84,11 +84,11 @@ struct rcu_reclaimer {
     rcu_cond wake;    /* the reclaimer sleeps here */
     rcu_cond changed; /* a batch is done, or there is room again */
     struct rcu_domain *domain;
-    void *python;             /* its thread's state there, once it has one. Its thread only */
     uint64_t ident;           /* its thread's; 0: absent. Atomic, for its thread looks whether it is that one */
     int hurry;                /* someone waits for the next batch: do not let it grow */
     int busy;                 /* counted in the gate: the program's exit waits for it */
-    int unwatched;            /* in a fork child, the thread that forked was this one: it ends when all is done */
+    int unwatched;            /* the thread that forked this process was this one's: it ends as soon as all is done */
+    uint64_t turn;            /* which of its threads it is: a thread that another has taken over from looks at it */
     uint64_t waiters;         /* threads in `changed` */
     uint64_t taken, done;     /* batches: the newest that was taken; the newest whose callbacks have all been called */
     uint64_t run_before;      /* `run`, when the newest was taken. Its thread only */
@@ -100,7 +100,6 @@ struct rcu_reclaimer {
     struct rcu_head *batch;   /* taken, oldest first, and waits for its grace period */
     struct rcu_head *ready;   /* its grace period is over */
     uint64_t peak;            /* most callbacks pending */
-    int warned;               /* that a section goes on over the limit; until there is room */
 };
 
 struct rcu_domain {
@@ -150,6 +149,7 @@ struct rcu_domain {
     int closed;                              /* its owner has gone */
     struct rcu_head *left_first, *left_last; /* oldest first */
     uint64_t left_since_ns;
+    int warned; /* that a section goes on over the limit; until there is room */
     struct rcu_reclaimer reclaimers[RCU_RECLAIMERS];
     struct rcu_domain *older, *newer; /* all domains; guarded by the registry's lock */
 };

@@ -5,11 +5,12 @@ cimport cython
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 
-from rcu._deferred cimport enqueue, outbox_of, room_at, wait_for_room
+from rcu._deferred cimport enqueue, room_at, wait_for_room
 from rcu._headers cimport (
-    RCU_ASLEEP, RCU_DEFERRED, RCU_NEVER, rcu_callback, rcu_domain, rcu_fetch_add, rcu_head, rcu_load_acquire,
+    RCU_ASLEEP, RCU_DEFERRED, RCU_NEVER, rcu_domain, rcu_fetch_add, rcu_head, rcu_load_acquire,
     rcu_enter, rcu_exit, rcu_load_relaxed, rcu_outbox, rcu_slot, rcu_store_relaxed, rcu_store_release,
 )
+from rcu._queue cimport outbox_of
 from rcu._sections cimport attached
 from rcu._slots cimport attach, detach
 from rcu._threads cimport find
@@ -210,10 +211,10 @@ cdef class Deferrer:
             wait_for_room(domain, run, RCU_NEVER)
 
     cpdef int barrier(self) except -1:
-        """Waits for all that this thread has deferred, and looks whether each was called; after `run`, of any thread."""
+        """Waits for all that this thread has deferred, and looks whether each was called; after `run`, of any one."""
         self.field.domain.barrier()
         if self.tally.called != self.tally.ordered:
-            raise AssertionError(f"{self.tally.ordered} callbacks deferred, {self.tally.called} called, after a barrier")
+            raise AssertionError(f"{self.tally.ordered} deferred, {self.tally.called} called, after a barrier")
         return 0
 
     def check_in_child(self):
