@@ -156,3 +156,50 @@ leave.set()
 worker.join()
 """
     )
+
+
+def test_a_child_begins_what_is_deferred_by_itself(script):
+    script(
+        BEGIN
+        + """
+called = threading.Event()
+domain.read_lock()
+domain.call(called.set)
+
+def check():
+    domain.read_unlock()
+    assert called.wait(10)
+
+in_child(check)
+domain.read_unlock()
+assert called.wait(10)
+"""
+    )
+
+
+def test_a_callback_that_a_fork_interrupts_is_not_begun_again(script):
+    """A fork waits for callbacks, but not for ever."""
+    script(
+        BEGIN
+        + """
+calls = []
+begun, go_on = threading.Event(), threading.Event()
+
+def callback():
+    calls.append(threading.get_ident())
+    begun.set()
+    assert go_on.wait(60)
+
+domain.call(callback)
+assert begun.wait(10)
+
+def check():
+    domain.barrier(timeout=10)
+    assert len(calls) == 1, calls
+
+in_child(check)
+go_on.set()
+domain.barrier(timeout=10)
+assert len(calls) == 1, calls
+"""
+    )
