@@ -159,8 +159,6 @@ other.barrier()
     assert (done.returncode, done.stdout) == (0, "other\n")
     (line,) = done.stderr.splitlines()
     assert f" with 3 deferred callback(s) that have not run within {limit} s: " in line
-        f"rcu WARNING the program ends with 3 deferred callback(s) that have not run within {limit} s"
-    )
 
 
 def test_a_callback_that_does_not_end(script):
