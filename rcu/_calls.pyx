@@ -10,7 +10,7 @@ from rcu._deferred cimport (
     Backlog, barrier_at, deferred_domain, is_reclaimer, look, push_awaited, push_last, push_log, remind, room_at,
     wait_for_batch, wait_for_room, warns_first,
 )
-from rcu._gate cimport is_shut
+from rcu._gate cimport begin_leaving, end_leaving, is_shut
 from rcu._grace cimport needed, poll
 from rcu._headers cimport (
     RCU_NS_PER_SECOND, rcu_clock, rcu_compare_exchange, rcu_domain, rcu_exchange, rcu_exit, rcu_fetch_add,
@@ -251,9 +251,10 @@ cdef bint begin_python(void **state) noexcept nogil:
 
 
 cdef void end_python(void *state) noexcept nogil:
-    if state is not NULL and not Py_IsFinalizing():
+    if state is not NULL and begin_leaving():
         PyEval_RestoreThread(<PyThreadState *>state)
         PyGILState_Release(<PyGILState_STATE>1)
+        end_leaving()
 
 
 cdef bint run_log(rcu_reclaimer *self, rcu_head *head) noexcept nogil:
@@ -316,8 +317,9 @@ cdef void call_words(rcu_reclaimer *self, Log *log, const size_t *words) noexcep
 
 
 cdef void forget_domain(rcu_domain *domain) noexcept nogil:
-    if not Py_IsFinalizing():
+    if begin_leaving():
         drop_label(domain)
+        end_leaving()
 
 
 cdef void drop_label(rcu_domain *domain) noexcept with gil:

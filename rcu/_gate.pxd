@@ -20,4 +20,7 @@ cdef bint is_shut() noexcept nogil                       # whoever has entered l
 cdef bint shut(uint64_t until) noexcept nogil
 cdef void reopen() noexcept nogil                        # once for each shut, but not in a fork child: open there
 cdef void count_busy(uint64_t change) noexcept nogil     # reclaimers that have work
+# Around the end of a thread state, which must not meet the end of the interpreter. False: leave it to the interpreter.
+cdef bint begin_leaving() noexcept nogil
+cdef void end_leaving() noexcept nogil
 cdef bint wait_idle(uint64_t until) noexcept nogil       # blocks; True: none has

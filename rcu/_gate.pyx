@@ -13,6 +13,7 @@ cdef struct Gate:
     rcu_cond changed
     uint64_t shut       # by so many; atomic, for it is looked at without the lock as well
     uint64_t busy
+    bint ended          # nobody has been waited for since
     Passage *passages
 
 cdef Gate gate
@@ -86,12 +87,26 @@ cdef void count_busy(uint64_t change) noexcept nogil:
     rcu_mutex_unlock(&gate.lock)
 
 
+cdef bint begin_leaving() noexcept nogil:
+    cdef bint may
+    rcu_mutex_lock(&gate.lock)
+    may = not gate.ended
+    gate.busy += may
+    rcu_mutex_unlock(&gate.lock)
+    return may
+
+
+cdef void end_leaving() noexcept nogil:
+    count_busy(<uint64_t>-1)
+
+
 cdef bint wait_idle(uint64_t until) noexcept nogil:
     cdef bint idle
     rcu_mutex_lock(&gate.lock)
     while gate.busy != 0 and rcu_clock() < until:
         rcu_cond_wait(&gate.changed, &gate.lock, until)
     idle = gate.busy == 0
+    gate.ended = True
     rcu_mutex_unlock(&gate.lock)
     return idle
 

@@ -2,12 +2,17 @@ import logging
 import signal
 import sys
 
+import hypothesis
 import pytest
 
 import processes
 import rcu
 from loops import OnAsyncio, OnTrio, Wait
 from rcu.aio import Waiters
+
+# The same examples with each run: what fails, fails again. Threads take as long as they take.
+hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture
