@@ -142,7 +142,7 @@ def test_each_of_many_awaits_its_grace_period(domain):
     current = [next(versions)]
     freed = set()
     seen = []
-    stop = threading.Event()
+    reads, stop = threading.Event(), threading.Event()
 
     def read():
         sections = 0
@@ -153,9 +153,11 @@ def test_each_of_many_awaits_its_grace_period(domain):
                 assert version not in freed
                 assert version not in freed
             sections += 1
+            reads.set()
         seen.append(sections)
 
     def update():
+        assert reads.wait(PATIENCE)
         for _ in range(3000):
             old, current[0] = current[0], next(versions)
             domain.call(freed.add, old)
