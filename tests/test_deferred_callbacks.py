@@ -164,11 +164,6 @@ def test_a_callback_may_synchronize(domain):
 def test_a_callback_may_synchronize_while_others_read(domain):
     order = []
 
-    def wait():
-        order.append("begins")
-        domain.synchronize(PATIENCE)
-        order.append("waited")
-
     domain.call(int)
     domain.barrier(PATIENCE)
     entered, leave = threading.Event(), threading.Event()
@@ -183,8 +178,10 @@ def test_a_callback_may_synchronize_while_others_read(domain):
         # The reader begins once the callback runs, so only its synchronize() waits for it.
         with beside(read):
             assert entered.wait(PATIENCE)
+            order.append("begins")
             with beside(leave.set):
-                wait()
+                domain.synchronize(PATIENCE)
+                order.append("waited")
 
     domain.call(callback)
     domain.barrier(PATIENCE)
