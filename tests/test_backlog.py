@@ -330,5 +330,6 @@ def test_pending_is_never_negative_nor_beyond(domain):
             domain.barrier(PATIENCE)
         finally:
             stop.set()
-    assert max(looks) > 0
+    assert looks
+    assert domain.stats().peak_pending > 0
     assert domain.stats().callbacks_run == 40_000

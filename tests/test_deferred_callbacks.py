@@ -181,7 +181,7 @@ def test_a_callback_may_synchronize_while_others_read(domain):
             order.append("begins")
             with beside(leave.set):
                 domain.synchronize(PATIENCE)
-            order.append("waited")
+                order.append("waited")
 
     domain.call(callback)
     domain.barrier(PATIENCE)
