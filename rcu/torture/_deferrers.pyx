@@ -210,10 +210,12 @@ cdef class Deferrer:
             wait_for_room(domain, run, RCU_NEVER)
 
     cpdef int barrier(self) except -1:
-        """Waits for all that this thread has deferred, and looks whether each was called; after `run`, of any thread."""
+        """Waits for all that this thread has deferred, and looks whether it was called; after `run`, of any thread."""
         self.field.domain.barrier()
         if self.tally.called != self.tally.ordered:
-            raise AssertionError(f"{self.tally.ordered} callbacks deferred, {self.tally.called} called, after a barrier")
+            raise AssertionError(
+                f"{self.tally.ordered} callbacks deferred, {self.tally.called} called, after a barrier"
+            )
         return 0
 
     def check_in_child(self):

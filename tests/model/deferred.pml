@@ -3,8 +3,8 @@
  *
  * Memory is sequentially consistent here: what processors reorder is the litmus tests' business. The grace period is
  * the engine's, so it is only what it promises: a section that was open at the need has ended. Stacks are queues, for
- * nobody sees the order in which they are turned round. What is done under a lock, and meets nobody who does without it,
- * is one step. Left out: the backlog, the window in which a batch grows,
+ * nobody sees the order in which they are turned round. What is done under a lock, and meets nobody who does without
+ * it, is one step. Left out: the backlog, the window in which a batch grows,
  * the other reclaimer, which has one queue of this one's three, forks, and heads that are no logs. */
 
 #define AWAKE 0
