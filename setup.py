@@ -32,6 +32,7 @@ MODULES = [
     "rcu._refcount",
     "rcu._sections",
     "rcu._waits",
+    "rcu._logs",
     "rcu._calls",
     "rcu._ends",
     "rcu._domain",

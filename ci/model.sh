@@ -25,6 +25,7 @@ log=$cache/log/model.log
 for part in settings machine engine slots model; do
     sed '/^#include/d' "$root/tests/model/$part.pml"
 done >"$work/whole.pml"
+cat "$root/tests/model/settings.pml" "$root/tests/model/deferred.pml" >"$work/deferred.pml"
 awk -v kinds="^($kinds)\$" -v names=" $* " '
     $1 ~ kinds && (names ~ /^ *$/ || index(names, " " $2 " ") || index(names, " " $3 " "))' "$runs" >"$work/todo"
 [ -s "$work/todo" ] || die "nothing in $runs is of this kind for $*"
@@ -64,14 +65,16 @@ explore() {
         mutant,lost\ wake-up) defines="$defines -DMUTANT=$3" search="$search -A" ;;
         mutant,*) defines="$defines -DMUTANT=$3" ;;
     esac
+    source=whole
+    case $defines in *DEFERRED=1*) source=deferred ;; esac
     optimize=-O0
     if [ "$1" = model ]; then optimize=-O1; fi
     # shellcheck disable=SC2086  # lists
-    spin -a $defines ../whole.pml >said 2>&1 &&
+    spin -a $defines "../$source.pml" >said 2>&1 &&
         gcc $optimize -w $compile -DCOLLAPSE -DMEMLIM=6000 -o pan pan.c >>said 2>&1 || return
     # shellcheck disable=SC2086
     ./pan -m200000 -w20 $search >found 2>&1 || :
-    if [ "$1" = model ]; then ./pan -d >states 2>/dev/null || :; fi
+    if [ "$1,$source" = model,whole ]; then ./pan -d >states 2>/dev/null || :; fi
 }
 
 print_row() { printf '%-8s %-25s %-16s %-16s %9s %7s\n' "$@"; }
@@ -97,7 +100,7 @@ worker() {
         seconds=$(awk '/^pan: elapsed time/ { print $4 }' found)
         print_row "$model" "$asks" "$expected" "$seen" "${states:--}" "${seconds:--}" >row
         # shellcheck disable=SC2086  # a list
-        [ "$expected" = "$seen" ] || echo spin -t -p -g -k "$PWD/whole.pml.trail" $defines "$work/whole.pml" >differs
+        [ "$expected" = "$seen" ] || echo spin -t -p -g -k "$PWD/$source.pml.trail" $defines "$work/$source.pml" >differs
     done <"$work/todo"
 }
 
@@ -143,7 +146,7 @@ for differs in "$work"/*/differs; do
     [ -e "$differs" ] || continue
     differences=$((differences + 1))
     cat "${differs%differs}row" "${differs%differs}said" >&2
-    if [ -e "${differs%differs}whole.pml.trail" ]; then say "its trace: $(cat "$differs")"; fi
+    if grep -q "^pan: wrote" "${differs%differs}found"; then say "its trace: $(cat "$differs")"; fi
 done
 if [ "$list" = models ] && [ $# -eq 0 ]; then
     unreached >"$work/unreached"

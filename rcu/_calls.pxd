@@ -1,9 +1,5 @@
 # cython: language_level=3
-"""Deferred work as Python sees it: callbacks and references, in logs that the engine takes for heads.
-
-A log is a block of words that one thread appends to and one reclaimer reads: a callable with its arguments, or a
-reference to drop. The thread needs no lock and no memory for most of what it defers.
-"""
+"""Deferred work as Python sees it: what is deferred, who waits for room, barriers, and what awaits are made of."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t

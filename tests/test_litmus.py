@@ -17,8 +17,9 @@ EXEMPT = {
     ("rcu/_slots.pyx", "visit"): "a count of who wants the lock, for fairness",
     ("rcu/_grace.pyx", "survey"): "counts for a report",
     ("rcu/_queue.pyx", "departs"): "the thread's own outbox; the domain's lock is held, as where a reclaimer takes",
-    ("rcu/_deferred.pyx", "hold"): "one holder more, by one who holds the domain: nothing is freed meanwhile",
-    ("rcu/_deferred.pyx", "rouse"): "the same taken back, where no thread could be started",
+    ("rcu/_reclaim.pyx", "hold"): "one holder more, by one who holds the domain: nothing is freed meanwhile",
+    ("rcu/_logs.pyx", "run_log"): "one party more, by one of the parties: nothing is freed meanwhile",
+    ("rcu/_reclaim.pyx", "rouse"): "the same taken back, where no thread could be started",
 }
 
 TINY = """C tiny

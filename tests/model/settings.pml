@@ -39,6 +39,18 @@
 #ifndef LONG_IDLE
 #define LONG_IDLE 0 /* 1: the readers have been idle for a period: the next one parks them */
 #endif
+#ifndef DEFERRED
+#define DEFERRED 0 /* 1: deferred.pml, with what follows; else all but that */
+#endif
+#ifndef ENQUEUERS
+#define ENQUEUERS 2 /* two */
+#endif
+#ifndef CALLS
+#define CALLS 2 /* of each enqueuer */
+#endif
+#ifndef SECTIONS
+#define SECTIONS 1 /* one after the other */
+#endif
 #ifndef LIVENESS
 #define LIVENESS 0 /* 1: ask for no starvation, not for no deadlock */
 #endif
@@ -76,6 +88,17 @@
 #define POLL_SPINS 25 /* a poll goes on until its period is over */
 #define STALE_LOOK 26 /* a section begins with an old number, and the leader looks anew when it is woken */
 
+/* Of deferred work. */
+#define LOG_NOT_CLOSED 30 /* a log that was taken goes on being appended to */
+#define TELLS_ABSENT 31 /* who pushes wakes no reclaimer that sleeps */
+#define NO_HOLDER 32 /* a reclaimer does not keep its domain */
+#define BARRIER_EARLY 33 /* a barrier waits for the batch in hand, whatever is queued */
+#define LAST_AFTER_BOXES 34 /* what comes last is taken last */
+#define LEFT_AFTER_BOXES 35 /* what was left behind comes after what was deferred since */
+#define NO_PERIOD 36 /* a batch does not wait for its grace period */
+#define LOOKS_FIRST 37 /* the reclaimer looks at the queue, and then says that it sleeps */
+#define NO_LOOK 38 /* the reclaimer does not look again before it sleeps */
+
 /* These do no harm; the model says so, too. */
 #define STALE_NUMBER 27 /* only the former: sections may be waited for in vain, once */
 
@@ -94,6 +117,10 @@
 #define RECYCLED 8 /* a slot changes hands while a period waits for readers */
 #define ENTERS_AWAITED 9 /* a section joins the newer period as it begins */
 #define ENDS_AWAITED 10 /* a thread ends in a section that is waited for */
+#define APPENDS_TAKEN 11 /* a log grows that has been taken, and not closed yet */
+#define LEAVES_BEHIND 12 /* a thread leaves with work queued */
+#define CLOSED_WITH_WORK 13 /* a domain is closed with work pending */
+#define RECLAIMER_ENDS 14 /* a reclaimer ends, for it has been idle, or its domain closed */
 
 #define REACHED(situation) assert(PROBE != situation)
 #define REACHED_IF(situation, condition) assert(PROBE != situation || !(condition))
