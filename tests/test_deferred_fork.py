@@ -150,20 +150,21 @@ def test_threads_in_the_midst_of_calls(notes):
     found = notes(
         """
 done = threading.Event()
-counts = [0] * 3
-def work(k):
+# To each thread a list of its own: the lock of one that threads contend for may be held, in a child, by none.
+counts = [[0] for _ in range(3)]
+def work(k, count):
     while not done.is_set():
-        domain.call(run, k, counts[k])
-        counts[k] += 1
+        domain.call(run, k, count[0])
+        count[0] += 1
 ran = [0] * 3
 def run(k, i):
     assert ran[k] == i, (k, i, ran)
     ran[k] += 1
-threads = [threading.Thread(target=work, args=(k,)) for k in range(3)]
+threads = [threading.Thread(target=work, args=(k, counts[k])) for k in range(3)]
 [t.start() for t in threads]
 def check():
     finish()
-    for k, count in enumerate(counts):
+    for k, (count,) in enumerate(counts):
         assert ran[k] in (count, count + 1), (k, ran, counts)
     note("child")
 for _ in range(50):
@@ -171,7 +172,7 @@ for _ in range(50):
 done.set()
 [t.join() for t in threads]
 finish()
-assert ran == counts
+assert ran == [count for (count,) in counts]
 note("parent")
 """
     )
