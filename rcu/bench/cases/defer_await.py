@@ -23,7 +23,13 @@ def run(scale: Scale) -> list[Line]:
     return [
         Line("grace periods for all of them", Spread.of(periods), "", Target(10), {"tasks": tasks}),
         Line("threads that were not there before", Spread.of(threads), "", Target(1), {"tasks": tasks}),
-        Line("for each task, its creation included", Spread.of([each * _US for each in seconds]), "us", None, {"tasks": tasks}),
+        Line(
+            "for each task, its creation included",
+            Spread.of([each * _US for each in seconds]),
+            "us",
+            None,
+            {"tasks": tasks},
+        ),
     ]
 
 

@@ -70,7 +70,14 @@ def _call(domain: Domain, turns: int) -> float:
 def _one(scale: Scale, what: str, target: Target, loop: Callable[[Domain, int], float]) -> Line:
     times, said = repeated(scale, _REPEATS, partial(_seconds, scale, loop, 1), here=False)
     wanted = target if free_threaded() else None
-    return Line(what, Spread.of([seconds * NS for seconds in times]), "ns", wanted, {"turns": scale.count(_TURNS, 500)}, said or _PROCESSOR_TIME)
+    return Line(
+        what,
+        Spread.of([seconds * NS for seconds in times]),
+        "ns",
+        wanted,
+        {"turns": scale.count(_TURNS, 500)},
+        said or _PROCESSOR_TIME,
+    )
 
 
 def _two(scale: Scale, what: str, loop: Callable[[Domain, int], float]) -> Line:
