@@ -285,14 +285,19 @@ class Site:
         old.dead = True
 
 
-REQUESTS, CLIENTS = 60, 8
+REQUESTS, CLIENTS, UPDATES = 60, 8, 3
+
+
+def goes_on(site, seen):
+    """A client asks until it has seen enough, and until there were updates to see."""
+    return len(seen) < REQUESTS or site.config.number < UPDATES or site.overlapped == 0
 
 
 def judge(site, numbers, reader):
     """Whether all were answered, in an order that updates explain, and the race took place."""
-    assert site.answered == REQUESTS * CLIENTS
+    assert site.answered == sum(map(len, numbers)) >= REQUESTS * CLIENTS
     assert all(seen == sorted(seen) for seen in numbers)
-    assert site.config.number > 1
+    assert site.config.number >= UPDATES
     assert site.overlapped > 0
     assert reader.sections > 0
 
@@ -340,7 +345,7 @@ def test_an_asyncio_server(domain):
 
     async def client(port, seen):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for _ in range(REQUESTS):
+        while goes_on(site, seen):
             writer.write(b"?\n")
             seen.append(int(await reader.readline()))
         writer.close()
@@ -371,7 +376,7 @@ def test_a_trio_server(domain):
 
     async def client(address, seen):
         async with await trio.open_tcp_stream(*address) as stream:
-            for _ in range(REQUESTS):
+            while goes_on(site, seen):
                 await stream.send_all(b"?\n")
                 answer = b""
                 while not answer.endswith(b"\n"):

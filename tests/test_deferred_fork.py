@@ -182,7 +182,7 @@ note("parent")
 
 
 def test_in_the_midst_of_a_batch(notes):
-    """A callback that takes part in the fork's decision to wait: it ends, and what comes after it runs in both."""
+    """A callback runs when the fork begins: the fork waits for it, and in the child what had not begun goes on."""
     found = notes(
         """
 begun = threading.Event()
@@ -204,7 +204,10 @@ joined(pid)
 finish()
 """
     )
-    assert sorted(found, key=len) == [once(*range(200)), once("before", "slow", *range(200))]
+    # Between the two, the reclaimer may go on for a while.
+    *child, parent = sorted(found, key=len)
+    assert parent == once("before", "slow", *range(200))
+    assert child in [[], *([once(*range(begun, 200))] for begun in range(200))]
 
 
 def test_a_callback_that_does_not_end(notes):
@@ -329,12 +332,14 @@ def descend(depth):
 descend(0)
 """
     )
-    # What its parent's reader holds up runs in a child at once; whether the grandchild has it as well, is open.
+    # What its parent's reader holds up runs in a child at once; the grandchild has of it what had not begun by then.
     assert len(found) == 5
     for depth, counts in enumerate(sorted(found, key=lambda it: max(it))):
-        levels = {int(word[0]) for word in counts}
-        assert {depth, max(depth - 1, 0)} <= levels <= set(range(depth + 1))
-        assert counts == once(*(f"{level}-{i}" for level in levels for i in range(50)))
+        for level in range(5):
+            numbers = sorted(int(word[2:]) for word in counts if word.startswith(f"{level}-"))
+            assert numbers == list(range(50 - len(numbers), 50))
+            assert len(numbers) == 50 if level in (depth, depth - 1) else depth > level or not numbers
+        assert set(counts.values()) == {1}
 
 
 def test_forks_by_many_threads_under_load(notes):
