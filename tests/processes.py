@@ -3,11 +3,19 @@
 import os
 import subprocess
 import sys
+import sysconfig
+
+import pytest
 
 from threads import PATIENCE
 
 PYTHON = (sys.executable, "-P")
 """This interpreter, which does not import from the folder that it is started in."""
+
+starts_threads_in_a_child = pytest.mark.skipif(
+    "--with-thread-sanitizer" in (sysconfig.get_config_var("CONFIG_ARGS") or ""),
+    reason="ThreadSanitizer does not follow threads that start in a child of a process with threads: it crashes",
+)
 
 
 def run(*command, **environment):

@@ -5,7 +5,12 @@ import os
 
 import pytest
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+from processes import starts_threads_in_a_child
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
+    starts_threads_in_a_child,
+]
 
 BEGIN = """
 import os, sys, threading, rcu

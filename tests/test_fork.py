@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from processes import starts_threads_in_a_child
 from threads import HELD
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -158,6 +159,7 @@ worker.join()
     )
 
 
+@starts_threads_in_a_child
 def test_a_child_begins_what_is_deferred_by_itself(script):
     script(
         BEGIN
@@ -177,6 +179,7 @@ assert called.wait(10)
     )
 
 
+@starts_threads_in_a_child
 def test_a_callback_that_a_fork_interrupts_is_not_begun_again(script):
     """A fork waits for callbacks, but not for ever."""
     script(

@@ -184,13 +184,13 @@ cdef extern from *:
         return 0;
     }
 
-    static int rcu_bench_start(void (*run)(void *work), void *work)
+    static int rcu_bench_start(void *work)
     {
-        rcu_bench_work = run;
         return rcu_thread_start(rcu_bench_thread, work, "rcu-bench");
     }
     """
-    int start_thread "rcu_bench_start"(void (*run)(void *work) noexcept nogil, void *work) noexcept nogil
+    void (*rcu_bench_work)(void *work) noexcept nogil
+    int start_thread "rcu_bench_start"(void *work) noexcept nogil
 
 
 cdef void count_call(rcu_head *head) noexcept nogil:
@@ -208,6 +208,9 @@ cdef void enqueue_all(void *data) noexcept nogil:
     for i in range(n):
         enqueue(work.domain, &work.heads[i].head, count_call)
     rcu_store_relaxed(&work.enqueued, n)
+
+
+rcu_bench_work = enqueue_all
 
 
 @cython.final
@@ -257,7 +260,7 @@ cdef class Heads:
     def enqueue_elsewhere(self):
         """Starts a thread that Python does not know, which enqueues all. `enqueued` says when it has."""
         self.begin()
-        cdef int error = start_thread(enqueue_all, self.work)
+        cdef int error = start_thread(self.work)
         if error != 0:
             raise OSError(error, "cannot start a thread")
 

@@ -203,7 +203,7 @@ cdef class Deferrer:
         cdef rcu_slot *slot = attach(domain)
         cdef rcu_outbox *box = outbox_of(slot) if slot is not NULL else NULL
         cdef uint64_t run
-        if box is NULL or box.enqueued < box.check_at:
+        if box is NULL or box.enqueued < rcu_load_relaxed(&box.check_at):
             return
         run = room_at(domain, box)
         if run != 0:
