@@ -66,7 +66,7 @@ class Wait:
     """A `start` for Waiters. The waits that it begins end when the test says so, on a thread of their own."""
 
     def __init__(self, library):
-        self.library = library
+        self.runs_on = library
         self.dones = []
         self.threads = []
         self._started = []
@@ -81,7 +81,7 @@ class Wait:
     async def started(self, count):
         """Returns when so many waits have begun."""
         while len(self.dones) < count:
-            event = self.library.Event()
+            event = self.runs_on.Event()
             self._started.append(event)
             await event.wait()
             self._started.remove(event)

@@ -23,3 +23,25 @@ def run(*command, **environment):
     return subprocess.run(
         command, capture_output=True, text=True, timeout=PATIENCE, env=os.environ | environment, check=False
     )
+
+
+FORKS = """
+import os, sys
+
+def start_child(check):
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            check()
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return pid
+
+def joined(pid):
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+"""
+"""The begin of a script that forks: what a child does, and that it did so without an error."""

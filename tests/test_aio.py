@@ -297,7 +297,7 @@ def test_outside_of_any_loop(waiters, wait, in_a_thread):
             pass
 
     if in_a_thread:
-        wait.library.run(main)
+        wait.runs_on.run(main)
     else:
         drive()
     assert not wait.dones

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from processes import starts_threads_in_a_child
+from processes import FORKS, starts_threads_in_a_child
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -21,21 +21,7 @@ log = os.open(os.environ["RCU_TEST_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT
 def note(*words):
     os.write(log, (" ".join(map(str, (os.getpid(), *words))) + "\\n").encode())
 
-def in_child(check):
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            check()
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    return pid
-
-def joined(pid):
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+in_child = start_child
 
 def finish():
     domain.barrier(30)
@@ -65,7 +51,7 @@ def notes(script, tmp_path):
     def run(code):
         path = tmp_path / "log"
         path.unlink(missing_ok=True)
-        script(BEGIN + code, RCU_TEST_LOG=str(path))
+        script(FORKS + BEGIN + code, RCU_TEST_LOG=str(path))
         found = collections.defaultdict(collections.Counter)
         for line in path.read_text().splitlines():
             pid, word = line.split()

@@ -4,23 +4,14 @@ import os
 
 import pytest
 
-from processes import starts_threads_in_a_child
+from processes import FORKS, starts_threads_in_a_child
 from threads import HELD
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
-IN_CHILD = """
+IN_CHILD = f"""{FORKS}
 def in_child(check):
-    pid = os.fork()
-    if pid == 0:
-        try:
-            check()
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    joined(start_child(check))
 """
 BEGIN = (
     """
