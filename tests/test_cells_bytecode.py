@@ -29,7 +29,7 @@ def readers():
 
     def local(cell):
         value = cell.value
-        return value
+        return value, value
 
     return plain, chained, local
 

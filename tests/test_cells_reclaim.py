@@ -243,7 +243,7 @@ def test_cells_dropped_beyond_the_backlog_limit(domain):
     eventually(lambda: gc.collect() is not None and len(deaths.log) == 1000)
 
 
-def test_a_domain_outlives_its_cells(domain):
+def test_a_domain_outlives_its_cells():
     """The cell holds it: what the cell retires at its end is freed."""
     deaths = Deaths()
     for deferred in True, False:

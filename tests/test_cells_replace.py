@@ -217,7 +217,7 @@ async def wait_for(replaced):
     return await replaced
 
 
-def test_it_can_be_awaited(library, domain, cell):
+def test_it_can_be_awaited(library, cell):
     async def main():
         replaced = cell.replace("new")
         assert await replaced == "old"
