@@ -13,7 +13,7 @@ import pytest
 
 import rcu
 from payloads import DEFERS, Deaths, Thing
-from threads import PATIENCE, Holder, beside, eventually, together
+from threads import PATIENCE, eventually, together
 
 KINDS = pytest.mark.parametrize("deferred", [True, False], ids=["deferred", "counted"])
 

@@ -1,4 +1,4 @@
-"""A cell against a plain variable: threads driven step by step, and old values that die when they may, and not before."""
+"""A cell against a plain variable, by threads driven step by step; old values die when they may, and not before."""
 
 import gc
 

@@ -184,8 +184,6 @@ def test_what_is_taken_out_again_is_still_shared(make):
     ref = weakref.ref(thing)
     holder = rcu.share(make(thing), deep=True)
     del thing
-    while not isinstance(holder, Box | list | dict) or len(vars(holder) if isinstance(holder, Box) else holder) != 1:
-        raise AssertionError
     (vars(holder) if isinstance(holder, Box) else holder).clear()
     assert (ref() is not None) == DEFERS
     gc.collect()
@@ -230,7 +228,7 @@ def test_a_cell_and_what_it_has_published():
     assert is_deferred(ref) == DEFERS
 
 
-# ---- what is not followed ---------------------------------------------------------------------------------------------
+# ---- what is not followed -------------------------------------------------------------------------------------------
 
 
 @needs_deferral
@@ -355,7 +353,7 @@ def test_by_many_threads_at_once():
     things = [Box(things=[Thing() for _ in range(20)]) for _ in range(50)]
     refs = [weakref.ref(thing) for thing in things]
     together(*[lambda: [rcu.share(things, deep=True) for _ in range(20)]] * 4)
-    del things
+    things.clear()
     gc.collect()
     assert not any(ref() for ref in refs)
 
