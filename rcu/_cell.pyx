@@ -257,8 +257,9 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
         if try_to_write(&self.lock):
             return 0
         if writes(&self.lock):
-            raise DeadlockError(f"{what} by {this_thread()} in the function of its own Cell.update(): writers of a "
-                                "cell take turns, so it would wait for itself; return the new value from the function")
+            raise DeadlockError(f"domain {self._domain._name!r}: {what} by {this_thread()} in the function of its own "
+                                "Cell.update(): writers of a cell take turns, so it would wait for itself; return the "
+                                "new value from the function")
         wait_in_naps(self._domain.engine, wait_to_write, <uint64_t>&self.lock, RCU_NEVER)
         return 0
 

@@ -16,10 +16,9 @@ from rcu.diagnostics import GarbageStats
 NUMBER = 100_000
 NBYTES = 64 * 2**20
 AGE = 60.0
-_ALL = object()
 
 
-def set_garbage_limit(limits=_ALL, /, *, number=NUMBER, nbytes=NBYTES, age=AGE):
+def set_garbage_limit(limits=..., /, *, number=NUMBER, nbytes=NBYTES, age=AGE):
     """Sets when a reclaimer starts a collection for the sake of garbage: of deferred objects, as cells publish them,
     that were retired, and that the cyclic collector alone frees.
 
@@ -38,7 +37,7 @@ def set_garbage_limit(limits=_ALL, /, *, number=NUMBER, nbytes=NBYTES, age=AGE):
         if number != NUMBER or nbytes != NBYTES or age != AGE:
             raise TypeError("set_garbage_limit(None) turns all limits off, and takes no others")
         number = nbytes = age = None
-    elif limits is not _ALL:
+    elif limits is not ...:
         raise TypeError("set_garbage_limit() takes its limits by name, or None, not "
                         f"{type(limits).__name__} {limits!r}")
     limit.number = count_of("number", number)

@@ -12,6 +12,8 @@ from rcu._grace cimport needed
 from rcu._refcount cimport share_methods
 from rcu._waits cimport ask, step_aside, wait_until_over
 
+from rcu.aio import Waiters
+
 
 cdef extern from "Python.h":
     bint Py_IsFinalizing() noexcept
@@ -97,10 +99,13 @@ cdef class Replaced:
 
     async def _wait_async(self, what):
         step_aside(self.domain.engine, what)
-        if not self.done:
-            await self.domain.synchronize_async()
-            self.over = True
+        # Where nothing is left to wait for, it is a turn of the loop all the same: others run, and it can be cancelled.
+        await (turn.wait() if self.done else self.domain.synchronize_async())
+        self.over = True
         return self.old
+
+
+turn = Waiters(lambda _: True, "a Replaced")
 
 
 share_methods(Replaced)

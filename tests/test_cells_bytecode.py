@@ -35,8 +35,9 @@ def readers():
 
 
 def loads(function):
-    """How the function loads `value` by now."""
-    return [it.opname for it in dis.get_instructions(function, adaptive=True) if it.argval == "value"]
+    """How the function loads and stores the attribute by now."""
+    instructions = dis.get_instructions(function, adaptive=True)
+    return [it.opname for it in instructions if "_ATTR" in it.opname and it.argval == "value"]
 
 
 class Numbered:

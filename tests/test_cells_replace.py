@@ -7,6 +7,7 @@ import weakref
 
 import pytest
 import trio
+import trio.testing
 
 import rcu
 from loops import OnAsyncio
@@ -24,7 +25,7 @@ def test_it_holds_the_old_value(cell):
     assert type(replaced) is rcu.Replaced
     assert cell.value == "new"
     assert replaced.value == "old"
-    assert "'old'" in repr(replaced)
+    assert repr(replaced) == f"<rcu.Replaced str in domain {cell.domain.name!r}>"
     assert replaced.wait() == "old"
     assert replaced.value == "old"
     assert replaced.wait(0) == "old"
@@ -123,11 +124,14 @@ def test_a_section_that_began_later_is_not_waited_for(domain, cell):
             assert replaced.wait(PATIENCE) == "old"
 
 
-def test_the_period_begins_with_the_replacement(domain, cell):
-    """Not with the wait: a section that began between the two is none of its business."""
-    replaced = cell.replace("new")
+def test_what_is_over_is_not_waited_for_again(domain, cell):
+    replaced, other = cell.replace("new"), cell.replace("newer")
+    assert replaced.done
     with Holder(domain):
-        assert replaced.wait(PATIENCE) == "old"
+        assert replaced.wait(0) == "old"
+        with replaced as old:
+            assert old == "old"
+        assert other.wait(0) == "new", "the same grace period was good for both"
 
 
 def test_it_may_be_used_by_another_thread(domain, cell):
@@ -171,16 +175,19 @@ def test_two_at_once(domain, cell):
 
 
 def test_what_was_waited_for_is_the_callers(domain):
-    """It is not retired, but dropped with the last reference."""
+    """Who has waited may keep it for as long as they like."""
     deaths = Deaths()
     cell = rcu.Cell(deaths.make("old"), domain=domain, deferred=False)
     with cell.replace(None) as old:
         assert domain.stats().pending == 0
         assert old.name == "old"
-    with Holder(domain):
-        del old
-        eventually(lambda: gc.collect() is not None and deaths.log == ["old"])
-    assert domain.stats().pending == 0
+    domain.barrier(PATIENCE)
+    gc.collect()
+    assert old.name == "old"
+    assert deaths.log == []
+    del old
+    domain.barrier(PATIENCE)
+    eventually(lambda: gc.collect() is not None and deaths.log == ["old"])
 
 
 def test_a_value_that_is_replaced_by_itself(domain):
@@ -215,6 +222,23 @@ def test_many_threads_replace(domain):
 
 async def wait_for(replaced):
     return await replaced
+
+
+def test_each_await_is_a_checkpoint_of_trio(cell):
+    """Whether or not there is anything to wait for."""
+
+    async def main():
+        replaced = cell.replace("new")
+        for _ in range(3):
+            with trio.testing.assert_checkpoints():
+                await replaced
+            with trio.testing.assert_checkpoints():
+                await replaced.__aenter__()
+        with trio.move_on_after(0) as scope:
+            await replaced
+        assert scope.cancelled_caught
+
+    trio.run(main)
 
 
 def test_it_can_be_awaited(library, cell):

@@ -153,7 +153,7 @@ def test_update_calls_once_with_the_old_value(domain):
 @pytest.mark.parametrize("wrong", [None, 5, "name", []])
 def test_update_by_what_cannot_be_called(wrong):
     cell = rcu.Cell(0)
-    with pytest.raises(TypeError, match="callable") as caught:
+    with pytest.raises(TypeError, match="function of the old value") as caught:
         cell.update(wrong)
     assert type(wrong).__name__ in str(caught.value)
     assert cell.value == 0

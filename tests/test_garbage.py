@@ -17,8 +17,8 @@ OFF = {"number": None, "nbytes": None, "age": None}
 
 
 @pytest.fixture(autouse=True)
-def collector():
-    """Off: what is collected is collected by the package. Returns how often it has been told to begin."""
+def collector(domain):
+    """Off: what is collected is collected by the package. Returns which threads have begun to."""
     starts = []
 
     def note(phase, _):
@@ -30,6 +30,11 @@ def collector():
     gc.callbacks.append(note)
     yield starts
     gc.callbacks.remove(note)
+    rcu.set_garbage_limit(None)
+    # Dropped cells retire what they have published.
+    gc.collect()
+    domain.barrier(PATIENCE)
+    gc.collect()
     rcu.set_garbage_limit()
     gc.enable()
 
@@ -167,7 +172,6 @@ def test_the_signature():
         ("number", -1, ValueError),
         ("number", 1.5, TypeError),
         ("number", "many", TypeError),
-        ("number", 2**70, ValueError),
         ("nbytes", -5, ValueError),
         ("nbytes", 1e6, TypeError),
         ("nbytes", "1 MiB", TypeError),
