@@ -10,17 +10,18 @@ from libc.stdint cimport uint64_t
 
 from rcu._calls cimport admit, defer_reference
 from rcu._domain cimport Domain
-from rcu._headers cimport RCU_NEVER
+from rcu._headers cimport RCU_NS_PER_SECOND, rcu_clock
 from rcu._refcount cimport (
     Py_READONLY, Py_T_OBJECT_EX, PyMemberDef, defer_count, exchange, put_member, share_methods,
 )
 from rcu._replaced cimport new_replaced
 from rcu._sections cimport attached, check_guard, this_thread
+from rcu._threads cimport begin_update, end_update
 from rcu._waits cimport wait_in_naps
 from rcu._writers cimport stop_writing, try_to_write, wait_to_write, writes
 
 from rcu._domain import default_domain
-from rcu.errors import DeadlockError
+from rcu.errors import DeadlockError, RcuError
 
 
 cdef extern from *:
@@ -41,6 +42,8 @@ cdef extern from "Python.h":
     void Py_ReprLeave(object obj)
     object PyMember_GetOne(const char *obj, PyMemberDef *member)
 
+
+cdef uint64_t NAP_NS = RCU_NS_PER_SECOND // 10  # after which who waits to write looks whether anyone can still free it
 
 cdef PyMemberDef value_member
 value_member.name = b"value"
@@ -216,11 +219,13 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
             raise TypeError(f"Cell.update() takes a function of the old value, not {type(func).__name__} {func!r}")
         admit(self._domain.engine, "Cell.update()")
         self.begin("Cell.update()")
+        begin_update()
         try:
             new = func(self.held)
             self.check_value("Cell.update()", new)
             old = self.publish(new)
         finally:
+            end_update()
             stop_writing(&self.lock)
         self.retire(old, "Cell.update()")
         return new
@@ -260,7 +265,10 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
             raise DeadlockError(f"domain {self._domain._name!r}: {what} by {this_thread()} in the function of its own "
                                 "Cell.update(): writers of a cell take turns, so it would wait for itself; return the "
                                 "new value from the function")
-        wait_in_naps(self._domain.engine, wait_to_write, <uint64_t>&self.lock, RCU_NEVER)
+        while not wait_in_naps(self._domain.engine, wait_to_write, <uint64_t>&self.lock, rcu_clock() + NAP_NS):
+            if Py_IsFinalizing():
+                raise RcuError(f"domain {self._domain._name!r}: {what} while the interpreter is taken down: the thread "
+                               "in the function of a Cell.update() of this cell goes on no more")
         return 0
 
     cdef PyObject *publish(self, object new) noexcept:

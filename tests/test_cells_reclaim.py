@@ -282,3 +282,33 @@ print("ends")
 """
     )
     assert out == "ends\n"
+
+
+def test_a_writer_that_is_left_alone_at_the_programs_end(script):
+    """A daemon thread holds the writer lock, and goes on no more: who writes then is told so."""
+    out = script(
+        """
+import os, sys, threading, rcu
+
+cell = rcu.Cell(0)
+begun = threading.Event()
+
+def func(old):
+    begun.set()
+    threading.Event().wait()
+
+class Last:
+    def __init__(self):
+        self.cell, self.write, self.error = cell, os.write, rcu.RcuError
+    def __del__(self):
+        try:
+            self.cell.set(1)
+        except self.error as error:
+            self.write(1, str(error).encode())
+
+threading.Thread(target=cell.update, args=(func,), daemon=True).start()
+begun.wait()
+sys.modules["last"] = Last()
+"""
+    )
+    assert "Cell.set() while the interpreter is taken down" in out

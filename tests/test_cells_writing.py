@@ -273,3 +273,27 @@ def test_a_writer_in_a_section_waits_for_nothing(domain):
         assert domain.stats().pending >= 99
     assert cell.value == 99
     domain.barrier(PATIENCE)
+
+
+def test_the_function_of_an_update_waits_for_no_room(domain):
+    """Callbacks, which make the room, may be waiting for the lock that it holds."""
+    domain.backlog_limit = 5
+    cell, other = rcu.Cell(0, domain=domain), rcu.Cell(0, domain=domain)
+
+    def func(_):
+        for i in range(20):
+            domain.call(cell.set, i)
+            other.set(i)
+        return 1
+
+    with beside(cell.update, func) as worker:
+        worker.join(PATIENCE)
+        assert not worker.is_alive()
+    domain.barrier(PATIENCE)
+    assert cell.value == other.value == 19
+    # It is over: this thread waits again.
+    with Holder(domain) as reader, beside(lambda: [cell.update(lambda old: old + 1) for _ in range(20)]) as worker:
+        worker.join(0.01)
+        assert worker.is_alive()
+        reader.leave()
+    assert cell.value == 39
