@@ -14,12 +14,15 @@ pytestmark = [
 BEGIN = (
     FORKS
     + """
-import threading, rcu
+import signal, threading, rcu
 
 domain = rcu.Domain()
 cell = rcu.Cell("old", domain=domain)
+parent = os.getpid()
 
 def write_in_all_ways(before):
+    if os.getpid() != parent:
+        signal.alarm(50)  # no child may outlive the test by which it hangs
     assert cell.value == before, cell.value
     cell.set(1)
     assert cell.swap(2) == 1
@@ -105,6 +108,7 @@ pids = []
 def func(old):
     pid = os.fork()
     if pid == 0:
+        signal.alarm(50)
         refused(lambda: cell.set("within"))
         assert cell.value == "old"
         return "child"
@@ -129,11 +133,11 @@ def test_by_the_function_of_an_update_while_others_wait(script):
     script(
         BEGIN
         + """
-parent = os.getpid()
 def func(old):
     begun.set()
     threading.Event().wait(0.05)  # for others to come
     def check():
+        signal.alarm(50)
         try:
             cell.set("within")
         except rcu.DeadlockError:
@@ -179,6 +183,7 @@ while not domain.stats().heavy_barriers:
     pass
 
 def check():
+    signal.alarm(50)
     assert bodies == []
     assert replaced.value == "old"
     assert replaced.wait(30) == "old"
@@ -301,6 +306,7 @@ threads = [threading.Thread(target=write, args=(i,)) for i in range(3)]
 [t.start() for t in threads]
 
 def check():
+    signal.alarm(50)
     for it in cell, other:
         one, two = it.value
         assert one == two

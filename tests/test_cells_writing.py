@@ -186,9 +186,12 @@ def test_writing_from_within_its_own_update(domain, how):
     def func(old):
         change(cell, how, old + 10)
 
-    with pytest.raises(rcu.DeadlockError, match="update") as caught:
-        cell.update(func)
-    assert domain.name in str(caught.value)
+    def write():
+        with pytest.raises(rcu.DeadlockError, match="update") as caught:
+            cell.update(func)
+        assert domain.name in str(caught.value)
+
+    together(write)  # on a thread of its own, which may hang
     assert cell.value == 0
 
     def careful(old):
