@@ -26,6 +26,9 @@ for part in settings machine engine slots model; do
     sed '/^#include/d' "$root/tests/model/$part.pml"
 done >"$work/whole.pml"
 cat "$root/tests/model/settings.pml" "$root/tests/model/deferred.pml" >"$work/deferred.pml"
+for part in settings machine writers; do
+    sed '/^#include/d' "$root/tests/model/$part.pml"
+done >"$work/writers.pml"
 awk -v kinds="^($kinds)\$" -v names=" $* " '
     $1 ~ kinds && (names ~ /^ *$/ || index(names, " " $2 " ") || index(names, " " $3 " "))' "$runs" >"$work/todo"
 [ -s "$work/todo" ] || die "nothing in $runs is of this kind for $*"
@@ -66,7 +69,10 @@ explore() {
         mutant,*) defines="$defines -DMUTANT=$3" ;;
     esac
     source=whole
-    case $defines in *DEFERRED=1*) source=deferred ;; esac
+    case $defines in
+        *DEFERRED=1*) source=deferred ;;
+        *WRITERS=1*) source=writers ;;
+    esac
     optimize=-O0
     if [ "$1" = model ]; then optimize=-O1; fi
     # shellcheck disable=SC2086  # lists

@@ -51,6 +51,15 @@
 #ifndef SECTIONS
 #define SECTIONS 1 /* one after the other */
 #endif
+#ifndef WRITERS
+#define WRITERS 0 /* 1: writers.pml, with UPDATERS as its threads and UPDATES as their turns */
+#endif
+#ifndef LOCKS
+#define LOCKS 2 /* that share the bench; at most 2 */
+#endif
+#ifndef FORKED
+#define FORKED 0 /* 1: in a fork child, where locks are as threads that are not there have left them */
+#endif
 #ifndef LIVENESS
 #define LIVENESS 0 /* 1: ask for no starvation, not for no deadlock */
 #endif
@@ -69,6 +78,8 @@
 #define WITHOUT_P 5
 #define WITHOUT_Q 6
 #define WITHOUT_X 7
+#define WITHOUT_J 8
+#define WITHOUT_L 9
 
 #define NO_HEAVY 10 /* no heavy barrier */
 #define NO_SECOND_LOOK 11 /* after awaited is set, nobody looks whether the reader is ready by now */
@@ -99,6 +110,19 @@
 #define LOOKS_FIRST 37 /* the reclaimer looks at the queue, and then says that it sleeps */
 #define NO_LOOK 38 /* the reclaimer does not look again before it sleeps */
 
+/* Of the lock of those who write. */
+#define TORN_LOCK 40 /* a lock is taken by a load and a store */
+#define NOT_COUNTED 41 /* who waits does not say so */
+#define SAID_LATE 42 /* or says so when it has looked */
+#define NO_BENCH_LOCK 43 /* who frees the lock wakes without the bench's lock */
+#define SIGNAL_ALWAYS 44 /* and wakes one, whatever it sleeps for */
+#define NO_BROADCAST 45 /* or none, where some sleep for another lock */
+#define EQUAL_COUNTS 46 /* or one, where as many are said to wait for the lock as sleep */
+#define NO_LAST_LOOK 47 /* who is woken as its time is up gives up without a look */
+#define LEFT_FOR_EVER 48 /* nobody takes over the lock of a thread that is not there */
+#define LEFT_TO_MANY 49 /* or all may who have seen that */
+#define SURVIVOR_LEFT 50 /* the thread that has forked counts as not there */
+
 /* These do no harm; the model says so, too. */
 #define STALE_NUMBER 27 /* only the former: sections may be waited for in vain, once */
 
@@ -121,6 +145,9 @@
 #define LEAVES_BEHIND 12 /* a thread leaves with work queued */
 #define CLOSED_WITH_WORK 13 /* a domain is closed with work pending */
 #define RECLAIMER_ENDS 14 /* a reclaimer ends, for it has been idle, or its domain closed */
+#define BARGES 15 /* who is woken finds that another has come before it */
+#define SHARES_BENCH 16 /* threads sleep for different locks, and one of these is freed */
+#define TAKES_OVER 17 /* a lock is taken whose holder is not there */
 
 #define REACHED(situation) assert(PROBE != situation)
 #define REACHED_IF(situation, condition) assert(PROBE != situation || !(condition))
