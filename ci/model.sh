@@ -22,13 +22,10 @@ mkdir -p "$work"
 log=$cache/log/model.log
 : >"$log"
 # One file, so that each line has a number of its own: Spin confuses the names of several.
-for part in settings machine engine slots model; do
-    sed '/^#include/d' "$root/tests/model/$part.pml"
-done >"$work/whole.pml"
-cat "$root/tests/model/settings.pml" "$root/tests/model/deferred.pml" >"$work/deferred.pml"
-for part in settings machine writers; do
-    sed '/^#include/d' "$root/tests/model/$part.pml"
-done >"$work/writers.pml"
+whole() { for part in "$@"; do sed '/^#include/d' "$root/tests/model/$part.pml"; done; }
+whole settings machine engine slots model >"$work/whole.pml"
+whole settings reclaim deferred >"$work/deferred.pml"
+whole settings machine writers >"$work/writers.pml"
 awk -v kinds="^($kinds)\$" -v names=" $* " '
     $1 ~ kinds && (names ~ /^ *$/ || index(names, " " $2 " ") || index(names, " " $3 " "))' "$runs" >"$work/todo"
 [ -s "$work/todo" ] || die "nothing in $runs is of this kind for $*"

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "tests" / "model"
-ENGINE = "".join((MODEL / f"{name}.pml").read_text() for name in ("engine", "slots", "deferred", "writers"))
+ENGINE = "".join((MODEL / f"{name}.pml").read_text() for name in ("engine", "slots", "reclaim", "deferred", "writers"))
 MODULES = ("_grace.pyx", "_slots.pyx", "_queue.pyx", "_reclaim.pyx", "_deferred.pyx", "_writers.pyx")
 SETTINGS = (MODEL / "settings.pml").read_text()
 
@@ -29,7 +29,7 @@ NOT_MODELLED = {
     # Forks of deferred work: the torture and tests/test_fork.py have them.
     "keep_reclaimer", "start_again", "start_reclaimers",
     # Deferred work: memory, the backlog, the window, who is told of the program's end, and what is a head and no log.
-    "deferred_domain", "outbox_of", "room_for", "room_at", "wait_for_room", "is_loaded", "linger", "be_busy",
+    "deferred_domain", "outbox_of", "room_for", "room_at", "wait_for_room", "is_loaded", "linger",
     "enqueue", "push_log", "push_awaited", "reverse", "enqueued", "is_reclaimer", "note_peak", "look",
     "has_room", "limit_backlog", "revoke", "warns_first", "pending", "oldest", "is_log", "push_callback", "remind",
     # There, a thread can always be started, and a callback begins no section and does not fork.
