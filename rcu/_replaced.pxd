@@ -12,5 +12,7 @@ cdef class Replaced:
     cdef object old
     cdef Domain domain
     cdef uint64_t need    # the grace period
-    cdef bint over        # it is
+    cdef uint64_t over    # it is, says any thread
     cdef object __weakref__
+
+    cdef void end(self) noexcept

@@ -9,6 +9,7 @@ from cpython.object cimport PyObject
 from rcu._calls cimport defer_reference
 from rcu._domain cimport Domain
 from rcu._grace cimport needed
+from rcu._headers cimport rcu_load_relaxed, rcu_store_relaxed
 from rcu._refcount cimport share_methods
 from rcu._waits cimport ask, step_aside, wait_until_over
 
@@ -64,8 +65,9 @@ cdef class Replaced:
     @property
     def done(self):
         """Is the grace period over? Never blocks; asking is enough to complete it."""
-        self.over = self.over or ask(self.domain.engine, self.need)
-        return self.over
+        if not rcu_load_relaxed(&self.over) and ask(self.domain.engine, self.need):
+            self.end()
+        return rcu_load_relaxed(&self.over) != 0
 
     def wait(self, timeout=None):
         """Returns the old value once every section of the domain that began before it was replaced has ended. Blocks.
@@ -76,12 +78,12 @@ cdef class Replaced:
         :raises TypeError, ValueError: `timeout` is not a number, or is negative or NaN.
         """
         wait_until_over(self.domain.engine, self.need, timeout, "Replaced.wait()")
-        self.over = True
+        self.end()
         return self.old
 
     def __enter__(self):
         wait_until_over(self.domain.engine, self.need, None, "the with block of a Replaced")
-        self.over = True
+        self.end()
         return self.old
 
     @cython.always_allow_keywords(False)
@@ -101,8 +103,11 @@ cdef class Replaced:
         step_aside(self.domain.engine, what)
         # Where nothing is left to wait for, it is a turn of the loop all the same: others run, and it can be cancelled.
         await (turn.wait() if self.done else self.domain.synchronize_async())
-        self.over = True
+        self.end()
         return self.old
+
+    cdef void end(self) noexcept:
+        rcu_store_relaxed(&self.over, 1)
 
 
 turn = Waiters(lambda _: True, "a Replaced")
