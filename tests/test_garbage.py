@@ -59,8 +59,9 @@ def test_by_number(domain, collector):
     eventually(lambda: len(deaths.log) >= MANY - 10)
     assert len(deaths.log) <= MANY
     assert rcu.garbage_stats().number <= 10
-    assert rcu.garbage_stats().collections - before == len(collector) >= 10, "and no more often than need be"
-    assert len(collector) <= MANY / 10
+    # Another domain's reclaimer may come when one is under way.
+    assert rcu.garbage_stats().collections - before >= len(collector) >= 10
+    assert len(collector) <= MANY / 10 + 2, "and no more often than need be"
     assert threading.get_ident() not in collector
     assert cell.value is not None
 
