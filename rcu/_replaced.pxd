@@ -13,5 +13,4 @@ cdef class Replaced:
     cdef PyObject *domain_      # the Domain; not the collector's to clear, for methods may be called after that
     cdef rcu_domain *engine     # its
     cdef uint64_t need    # the grace period
-    cdef bint over        # it is
     cdef object __weakref__

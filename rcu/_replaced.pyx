@@ -70,8 +70,7 @@ cdef class Replaced:
     @property
     def done(self):
         """Is the grace period over? Never blocks; asking is enough to complete it."""
-        self.over = self.over or ask(self.engine, self.need)
-        return self.over
+        return ask(self.engine, self.need)
 
     def wait(self, timeout=None):
         """Returns the old value once every section of the domain that began before it was replaced has ended. Blocks.
@@ -82,12 +81,10 @@ cdef class Replaced:
         :raises TypeError, ValueError: `timeout` is not a number, or is negative or NaN.
         """
         wait_until_over(self.engine, self.need, timeout, "Replaced.wait()")
-        self.over = True
         return self.old
 
     def __enter__(self):
         wait_until_over(self.engine, self.need, None, "the with block of a Replaced")
-        self.over = True
         return self.old
 
     @cython.always_allow_keywords(False)
@@ -107,7 +104,6 @@ cdef class Replaced:
         step_aside(self.engine, what)
         # Where nothing is left to wait for, it is a turn of the loop all the same: others run, and it can be cancelled.
         await (turn.wait() if self.done else (<Domain>self.domain_).synchronize_async())
-        self.over = True
         return self.old
 
 

@@ -27,7 +27,9 @@ def collected(ref):
 
 
 @KINDS
-@pytest.mark.parametrize("value", [None, 5, "text", 2.5, (1, 2), [], {}, Thing(), Thing, print, rcu], ids=repr)
+@pytest.mark.parametrize(
+    "value", [None, 5, "text", 2.5, (1, 2), [], {}, Thing(), Thing, print, rcu], ids=lambda it: type(it).__name__
+)
 def test_anything_can_be_published(value, deferred):
     cell = rcu.Cell(value, deferred=deferred)
     assert cell.value is value
