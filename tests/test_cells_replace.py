@@ -191,15 +191,19 @@ def test_what_was_waited_for_is_the_callers(domain):
 
 
 def test_a_value_that_is_replaced_by_itself(domain):
+    """Who closed the old one would close what readers get."""
     thing = Thing()
     ref = weakref.ref(thing)
     cell = rcu.Cell(thing, domain=domain)
-    replaced = cell.replace(thing)
-    assert replaced.value is thing
-    del replaced, thing
+    with pytest.raises(ValueError, match="publishes already") as caught:
+        cell.replace(thing)
+    assert domain.name in str(caught.value)
+    assert cell.value is thing
+    del thing
     domain.barrier(PATIENCE)
     gc.collect()
     assert cell.value is ref() is not None
+    assert cell.replace(None).wait(PATIENCE) is ref()
 
 
 def test_many_threads_replace(domain):
@@ -264,7 +268,7 @@ def test_an_await_lets_others_run(library, domain, cell):
         async with library.tasks() as start:
 
             async def wait(how):
-                replaced = cell.replace("new")
+                replaced = cell.replace(how)
                 if how == "await":
                     await replaced
                 else:
