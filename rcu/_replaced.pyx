@@ -27,7 +27,8 @@ cdef Replaced new_replaced(PyObject *domain, object old):
     replaced.domain_ = domain
     replaced.engine = (<Domain>domain).engine
     replaced.need = needed(replaced.engine)  # [P]: publishing came before
-    replaced.old = old
+    Py_INCREF(<PyObject *>old)
+    replaced.old = <PyObject *>old
     return replaced
 
 
@@ -44,18 +45,17 @@ cdef class Replaced:
     def __init__(self):
         raise TypeError("a Replaced is made by Cell.replace()")
 
-    def __del__(self):
-        # Also where a grace period is over: by whom, and when, then does not depend on that.
-        if self.engine is not NULL and not Py_IsFinalizing():
-            Py_INCREF(<PyObject *>self.old)
-            # Without memory for it, it is never freed.
-            defer_reference(self.engine, <PyObject *>self.old)
-
     def __dealloc__(self):
+        if self.engine is NULL:
+            return
+        # Also where a grace period is over: by whom, and when, then does not depend on that. Without memory for it, it
+        # is never freed.
+        if not Py_IsFinalizing():
+            defer_reference(self.engine, self.old)
         Py_XDECREF(self.domain_)
 
     def __repr__(self):
-        return f"<rcu.Replaced {type(self.old).__name__} in domain {name_of(self.engine)!r}>"
+        return f"<rcu.Replaced {type(<object>self.old).__name__} in domain {name_of(self.engine)!r}>"
 
     def __reduce__(self):
         raise TypeError(f"cannot copy or pickle {self!r}: it stands for readers of this process")
@@ -65,7 +65,7 @@ cdef class Replaced:
     @property
     def value(self):
         """The old value. Until the grace period is over, readers may be using it."""
-        return self.old
+        return <object>self.old
 
     @property
     def done(self):
@@ -81,11 +81,11 @@ cdef class Replaced:
         :raises TypeError, ValueError: `timeout` is not a number, or is negative or NaN.
         """
         wait_until_over(self.engine, self.need, timeout, "Replaced.wait()")
-        return self.old
+        return <object>self.old
 
     def __enter__(self):
         wait_until_over(self.engine, self.need, None, "the with block of a Replaced")
-        return self.old
+        return <object>self.old
 
     @cython.always_allow_keywords(False)
     def __exit__(self, kind, error, traceback, /):
@@ -104,7 +104,7 @@ cdef class Replaced:
         step_aside(self.engine, what)
         # Where nothing is left to wait for, it is a turn of the loop all the same: others run, and it can be cancelled.
         await (turn.wait() if self.done else (<Domain>self.domain_).synchronize_async())
-        return self.old
+        return <object>self.old
 
 
 turn = Waiters(lambda _: True, "a Replaced")
