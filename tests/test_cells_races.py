@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import sys
 import threading
 
 import pytest
@@ -12,6 +13,15 @@ from threads import PATIENCE, beside, eventually, together
 
 KINDS = pytest.mark.parametrize("deferred", [True, False], ids=["deferred", "counted"])
 ENOUGH = 1000  # turns of each, until a race has taken place
+
+
+@pytest.fixture(autouse=True)
+def interleaved():
+    """With the GIL, threads that do not wait would meet once in many thousand turns."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
 
 
 class Race:
