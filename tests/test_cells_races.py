@@ -206,8 +206,15 @@ class Counter:
 
     def compare_and_set(self):
         for _ in range(self.times):
-            while not self.cell.compare_and_set(old := self.cell.value, old + 1):
+            while not self.cell.compare_and_set(self.think_of(old := self.cell.value), old + 1):
                 self.met += 1
+
+    @staticmethod
+    def think_of(old):
+        """Here another thread may come between, also with the GIL."""
+        for _ in range(5):
+            pass
+        return old
 
 
 @KINDS
