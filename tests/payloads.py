@@ -1,8 +1,11 @@
 """What tests publish in cells: it tells whether it is whole, and where and when it died."""
 
+import gc
 import sys
 import sysconfig
 import threading
+
+from threads import PATIENCE
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 DEFERS = FREE_THREADED and sys.version_info >= (3, 14)
@@ -14,6 +17,17 @@ WORDS = 8
 
 class Thing:
     """Something that a weak reference may refer to."""
+
+
+def freed(*refs):
+    """Collects until what the weak references refer to is gone; False: it is not, after many a collection."""
+    pause = threading.Event()
+    for _ in range(int(PATIENCE * 4)):
+        gc.collect()
+        if all(ref() is None for ref in refs):
+            return True
+        pause.wait(0.01)
+    return False
 
 
 class Page:

@@ -12,15 +12,10 @@ import weakref
 import pytest
 
 import rcu
-from payloads import DEFERS, Thing
+from payloads import DEFERS, Thing, freed
 from threads import PATIENCE, eventually, together
 
 KINDS = pytest.mark.parametrize("deferred", [True, False], ids=["deferred", "counted"])
-
-
-def collected(ref):
-    gc.collect()
-    return ref() is None
 
 
 # ---- what a cell is -------------------------------------------------------------------------------------------------
@@ -243,7 +238,7 @@ def test_weak_references(deferred):
         assert (ref() is not None) == (deferred and DEFERS)
     finally:
         gc.enable()
-    assert collected(ref)
+    assert freed(ref)
     assert died == [ref]
 
 
@@ -263,7 +258,7 @@ def test_a_cycle_through_a_cell(domain, deferred):
     thing.cell = rcu.Cell(thing, domain=domain, deferred=deferred)
     refs = weakref.ref(thing), weakref.ref(thing.cell)
     del thing
-    eventually(lambda: all(map(collected, refs)))
+    assert freed(*refs)
 
 
 @KINDS
@@ -274,7 +269,7 @@ def test_a_cycle_of_cells(domain, deferred):
     refs = [weakref.ref(cell) for cell in cells] + [weakref.ref(cell.value[1]) for cell in cells]
     del cells, cell
     domain.barrier(PATIENCE)
-    eventually(lambda: all(map(collected, refs)))
+    assert freed(*refs)
 
 
 @KINDS
@@ -284,7 +279,7 @@ def test_a_cycle_through_replaced(domain, deferred):
     thing.replaced = thing.cell.replace(None)
     refs = weakref.ref(thing), weakref.ref(thing.cell)
     del thing
-    eventually(lambda: all(map(collected, refs)))
+    assert freed(*refs)
 
 
 def test_a_finalizer_in_a_cycle_still_reads(domain):

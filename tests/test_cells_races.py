@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import sys
 import threading
 
 import pytest
@@ -12,6 +13,15 @@ from threads import PATIENCE, beside, eventually, together
 
 KINDS = pytest.mark.parametrize("deferred", [True, False], ids=["deferred", "counted"])
 ENOUGH = 1000  # turns of each, until a race has taken place
+
+
+@pytest.fixture(autouse=True)
+def interleaved():
+    """With the GIL, threads that do not wait would meet once in many thousand turns."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
 
 
 class Race:
@@ -196,8 +206,15 @@ class Counter:
 
     def compare_and_set(self):
         for _ in range(self.times):
-            while not self.cell.compare_and_set(old := self.cell.value, old + 1):
+            while not self.cell.compare_and_set(self.think_of(old := self.cell.value), old + 1):
                 self.met += 1
+
+    @staticmethod
+    def think_of(old):
+        """Here another thread may come between, also with the GIL."""
+        for _ in range(5):
+            pass
+        return old
 
 
 @KINDS

@@ -6,15 +6,10 @@ import weakref
 import pytest
 
 import rcu
-from payloads import Thing
-from threads import PATIENCE, Holder, beside, eventually, together
+from payloads import Thing, freed
+from threads import PATIENCE, Holder, beside, together
 
 KINDS = pytest.mark.parametrize("deferred", [True, False], ids=["deferred", "counted"])
-
-
-def collected(ref):
-    gc.collect()
-    return ref() is None
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------
@@ -61,12 +56,12 @@ def test_references_are_neither_lost_nor_kept(domain, how, deferred):
         del thing
         assert cell.value is refs[-1]()
     domain.barrier(PATIENCE)
-    eventually(lambda: all(map(collected, refs[:-1])))
+    assert freed(*refs[:-1])
     assert cell.value is refs[-1]() is not None
     del cell
     gc.collect()
     domain.barrier(PATIENCE)
-    eventually(lambda: collected(refs[-1]))
+    assert freed(refs[-1])
 
 
 @KINDS
@@ -103,7 +98,7 @@ def test_a_cell_in_another(domain):
     assert outer.value.value.value is inner
     ref = weakref.ref(inner)
     del inner, outer
-    eventually(lambda: collected(ref))
+    assert freed(ref)
 
 
 def test_compare_and_set_is_by_identity(domain):
@@ -124,7 +119,7 @@ def test_compare_and_set_keeps_no_reference_where_it_fails(domain):
     refs = weakref.ref(thing), weakref.ref(expected)
     assert not cell.compare_and_set(expected, thing)
     del thing, expected
-    assert all(map(collected, refs)), "what is not published is not kept, nor made immortal"
+    assert freed(*refs), "what is not published is not kept, nor made immortal"
 
 
 @pytest.mark.parametrize("arguments", [(), (1, 2, 3)])
