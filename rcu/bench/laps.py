@@ -49,6 +49,13 @@ def require_processors(count: int) -> list[int]:
     return usable[:count]
 
 
+def alone(loop: Loop, turns: int) -> float:
+    """Seconds for a turn on the calling thread, which owns what it made."""
+    began = time.perf_counter_ns()
+    loop(turns)
+    return (time.perf_counter_ns() - began) / NS / turns
+
+
 def turn(scale: Scale, loop: Loop, where: Sequence[int], lap: int = LAP, *, fair: bool = True) -> float:
     """Seconds for a turn, on a thread on each of these processors at once. Equal counts for each thread; a lap
     that began before the last one started, or ended after the first one was done, is left out. `fair`: each thread
@@ -105,17 +112,20 @@ def beside(
     target: Target | None = None,
     lap: int = LAP,
 ) -> Line:
-    """A turn of ours on each of so many threads, beside one of the rival's on as many."""
+    """A turn of ours on each of so many threads, beside one of the rival's on as many; the one is the calling one."""
     where = require_processors(threads)
-    ours_took, rival_took, said = pairs(
-        scale,
-        _REPEATS,
-        lambda: turn(scale, ours[1], where, lap, fair=threads == 1),
-        lambda: turn(scale, rival[1], where, lap, fair=threads == 1),
-        here=False,
-    )
+    loops = ours[1], rival[1]
+    if threads == 1:
+        turns = scale.count(10 * lap, lap)
+        with pinned(where[-1]):
+            found = pairs(scale, 2 * _REPEATS, *(partial(alone, loop, turns) for loop in loops))
+    else:
+        found = pairs(
+            scale, _REPEATS, *(partial(turn, scale, loop, where, lap, fair=False) for loop in loops), here=False
+        )
+    ours_took, rival_took, said = found
     figures = {f"{ours[0]} ns": ns(ours_took), f"{rival[0]} ns": ns(rival_took)}
-    return Line(what, ratios(ours_took, rival_took), "x", target, figures, note(said, lap))
+    return Line(what, ratios(ours_took, rival_took), "x", target, figures, said if threads == 1 else note(said, lap))
 
 
 def note(said: str, lap: int = LAP) -> str:

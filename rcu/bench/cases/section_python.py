@@ -2,15 +2,12 @@
 
 import sys
 import threading
-import time
-from collections.abc import Callable
 from functools import partial
 
 from rcu import Domain
 from rcu.bench.findings import Line, Target
-from rcu.bench.laps import flatness, over
+from rcu.bench.laps import alone, flatness, over
 from rcu.bench.measure import (
-    NS,
     Scale,
     free_threaded,
     line_or_reason,
@@ -33,7 +30,7 @@ def lock_target() -> Target | None:
     return Target(0.60) if sys.version_info < (3, 15) else Target(1.1)
 
 
-# The subject is an argument, a fast local, for all alike. One function each: bytecode specialises on what it meets.
+# The subject is an argument, a fast local, for all alike.
 def with_domain(domain: Domain, turns: int) -> None:
     for _ in range(turns):
         with domain:
@@ -60,9 +57,12 @@ def _one_thread(scale: Scale, domain: Domain, lock: threading.Lock) -> Line:
     turns = scale.count(5000, 500)
     with pinned(processors()[-1]):
         sections, locks, said = pairs(
-            scale, 101, partial(_seconds, with_domain, domain, turns), partial(_seconds, with_lock, lock, turns)
+            scale,
+            101,
+            partial(alone, over(with_domain, domain), turns),
+            partial(alone, over(with_lock, lock), turns),
         )
-        nothing, _ = repeated(scale, 11, partial(_seconds, empty, None, turns))
+        nothing, _ = repeated(scale, 11, partial(alone, over(empty, None), turns))
     return Line(
         "one thread: with domain / with threading.Lock()",
         ratios(sections, locks),
@@ -71,12 +71,6 @@ def _one_thread(scale: Scale, domain: Domain, lock: threading.Lock) -> Line:
         {"domain ns": ns(sections), "lock ns": ns(locks), "empty loop ns": ns(nothing)},
         said,
     )
-
-
-def _seconds(loop: Callable, subject: object, turns: int) -> float:
-    began = time.perf_counter_ns()
-    loop(subject, turns)
-    return (time.perf_counter_ns() - began) / NS / turns
 
 
 def _two_threads(scale: Scale, domain: Domain, lock: threading.Lock) -> list[Line]:
