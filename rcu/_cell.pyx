@@ -36,6 +36,7 @@ cdef extern from "Python.h":
     bint Py_IsFinalizing() noexcept
     void Py_INCREF(PyObject *obj) noexcept
     void Py_DECREF(PyObject *obj) noexcept
+    void Py_XDECREF(PyObject *obj) noexcept
     int Py_ReprEnter(object obj) except -1
     void Py_ReprLeave(object obj)
     object PyMember_GetOne(const char *obj, PyMemberDef *member)
@@ -77,7 +78,7 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
             raise TypeError(f"domain must be an rcu.Domain or None, not {type(domain).__name__} {domain!r}")
         self._domain = <Domain>domain
         self.is_deferring = bool(deferred)
-        Py_DECREF(self.publish(value))  # None was there
+        Py_XDECREF(self.publish(value))  # None was there
         if self.is_deferring:
             defer_count(<PyObject *>self)
 
