@@ -24,8 +24,8 @@ from rcu.bench.measure import (
 
 TITLE = "set, swap, compare_and_set and update of a cell beside a lock; two threads read meanwhile, and nobody"
 TARGET_NS = Target(1000)
-_WRITES = 20_000
-_REPEATS = 31
+_WRITES = 100_000
+_REPEATS = 15
 _READERS = 2
 _PROCESSOR_TIME = "processor time of the writer, for readers and the reclaimer want the processors, too"
 
