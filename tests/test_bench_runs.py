@@ -13,7 +13,7 @@ from rcu.bench.cases import CASES
 from rcu.bench.compare import SAME, Comparison
 from rcu.bench.findings import Curve, Graph, Line, Spread, Target
 from rcu.bench.machine import DECISIVE, machine
-from rcu.bench.measure import NotMeasured, Scale, processors
+from rcu.bench.measure import LEFT_OUT, NotMeasured, Scale, processors
 from rcu.bench.record import RecordError, Run
 
 PROG = "python -m rcu bench"
@@ -142,8 +142,13 @@ class TestProcesses:
     def test_what_some_did_not_measure_is_told(self):
         [line, other] = pool.pooled([[LINE], [Line("thing", missing="busy")], [LINE, Line("other", missing="why")]])
         assert line.spread == Spread(2.0, 2.0, 2.0)
-        assert line.note == "measured in 2 of 3 processes only: busy / by the way"
+        assert line.note == "measured in 2 of 3 processes only: busy; by the way"
         assert other.missing == "why"
+
+    def test_repeats_that_were_left_out_are_added(self):
+        notes = ["so it is", f"so it is; {LEFT_OUT.format(3)}", "", LEFT_OUT.format(4)]
+        [line] = pool.pooled([[replace(LINE, note=note)] for note in notes])
+        assert line.note == f"so it is; {LEFT_OUT.format(7)}"
 
     def test_what_none_measured(self):
         assert pool.pooled([[Line("thing", missing="busy")]] * 2) == [Line("thing", missing="busy")]
