@@ -4,6 +4,9 @@ Readers bracket what they read with a section, ``with rcu.default_domain:``, and
 a new version, waits for a *grace period*, ``rcu.synchronize()``, and may then free the old one, for every reader
 that could still see it has left its section. An updater that cannot wait has what is left done later:
 ``rcu.call(func)``, ``rcu.retire(obj)``, ``await rcu.synchronize_async()``.
+
+What is published is best held by a cell: ``cell = rcu.Cell(version)``. Reading ``cell.value`` costs what a local
+attribute costs, on any number of threads, and ``cell.set(new)`` retires the old version by itself.
 """
 
 from pathlib import Path
