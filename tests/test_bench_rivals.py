@@ -10,8 +10,8 @@ from collections import Counter
 import pytest
 
 from rcu.bench import rivals
-from rcu.bench.laps import _Lap, _together, alone, beside, flatness, over, turn
-from rcu.bench.measure import Disturbed, NotMeasured, Readers, Scale, processors
+from rcu.bench.laps import LAPS, _Lap, _together, alone, beside, flatness, over, turn
+from rcu.bench.measure import Delays, Disturbed, NotMeasured, Readers, Scale, processors
 from threads import eventually
 
 QUICK = Scale(quick=True)
@@ -95,8 +95,30 @@ class TestLaps:
         assert _together([laps(0, 10, 20, preempted=[10]), laps(0, 10, 20)]) == [[10], [10]]
         assert _together([ours, laps(50, 60)]) == [[], []]
 
+    @pytest.mark.parametrize(("delayed", "wrong"), [(0, 0), (10**12, 5)])
+    def test_a_lap_that_waited_for_a_processor_is_left_out(self, monkeypatch, delayed, wrong):
+        totals = itertools.chain([0] * (LAPS - 4), itertools.count(delayed, delayed))
+        monkeypatch.setattr("rcu.bench.laps.Delays.total", lambda _: next(totals))
+        monkeypatch.setattr("rcu.bench.laps.preemptions", lambda: 0)
+        found = []
+        monkeypatch.setattr("rcu.bench.laps._together", lambda runs: found.extend(runs[0]) or [[1]])
+        turn(QUICK, lambda _: None, processors()[:1])
+        assert [lap.kept for lap in found] == [True] * (LAPS - wrong) + [False] * wrong
+
+    def test_delays_grow(self):
+        with Delays() as delays:
+            assert 0 <= delays.total() <= delays.total()
+
+    def test_a_system_that_does_not_tell_delays(self, monkeypatch):
+        def no_such_file(*_):
+            raise FileNotFoundError
+
+        monkeypatch.setattr("rcu.bench.measure.os.open", no_such_file)
+        with Delays() as delays:
+            assert delays.total() == 0
+
     def test_too_few_such_laps_are_a_disturbance(self, monkeypatch):
-        monkeypatch.setattr("rcu.bench.laps._together", lambda _: [[10] * 9])
+        monkeypatch.setattr("rcu.bench.laps._together", lambda _: [[10] * 4])
         with pytest.raises(Disturbed):
             turn(Scale(quick=False), lambda _: None, processors()[:1])
         assert turn(QUICK, lambda _: None, processors()[:1], 2) == pytest.approx(5e-9)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from rcu.bench.findings import Line, Target
 from rcu.bench.measure import (
     NS,
+    Delays,
     Disturbed,
     NotMeasured,
     Scale,
@@ -27,7 +28,8 @@ from rcu.bench.measure import (
 
 LAP = 500  # turns
 LAPS = 50
-_FEWEST = 10  # laps of each thread that tell anything
+_DELAY = 0.1  # of a lap, at most, may have passed in waiting for a processor, which is more than to wake takes
+_FEWEST = 5  # laps of each thread that tell anything
 _REPEATS = 51
 
 type Loop = Callable[[int], object]
@@ -64,17 +66,18 @@ def turn(scale: Scale, loop: Loop, where: Sequence[int], lap: int = LAP, *, fair
     start = threading.Barrier(len(where))
 
     def run(processor: int) -> list[_Lap]:
-        with pinned(processor):
+        with pinned(processor), Delays() as delays:
             loop(lap)
             start.wait()
             laps: list[_Lap] = []
-            before, idle = preemptions(), time.perf_counter_ns()
+            before, delayed, idle = preemptions(), delays.total(), time.perf_counter_ns()
             for _ in range(LAPS):
                 began = time.perf_counter_ns()
                 loop(lap)
-                ended, after = time.perf_counter_ns(), preemptions()
-                laps.append(_Lap(idle, began, ended, after == before))
-                before, idle = after, ended
+                ended = time.perf_counter_ns()
+                now, delay = preemptions(), delays.total()
+                laps.append(_Lap(idle, began, ended, now == before and delay - delayed <= _DELAY * (ended - idle)))
+                before, delayed, idle = now, delay, ended
             return laps
 
     together = _together(at_once([partial(run, processor) for processor in where]))

@@ -91,6 +91,26 @@ def preemptions() -> int:
     return 0 if which is None else resource.getrusage(which).ru_nivcsw
 
 
+class Delays:
+    """For how many nanoseconds the calling thread could have run, but had no processor; 0 where the system does not
+    tell. Other than `preemptions`, this knows of threads that blocked, and had to wait when they woke."""
+
+    def __enter__(self) -> "Delays":
+        try:
+            self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+        except OSError:
+            self._file = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            os.close(self._file)
+
+    def total(self) -> int:
+        # Without statistics, the kernel says just 0 0 0.
+        return 0 if self._file is None else int(os.pread(self._file, 100, 0).split()[1])
+
+
 def line_or_reason(what: str, measure: Callable[[], Line]) -> Line:
     try:
         return measure()

@@ -11,7 +11,7 @@ from rcu.bench.measure import Scale, free_threaded, line_or_reason, readers_may_
 from rcu.bench.rivals import Rival
 
 TITLE = "with domain: cell.value beside a read under locks, the turn of the loop included; one thread and two"
-_LAP_OF_SLOW = 20  # turns
+_LAP_OF_SLOW = 50  # turns
 
 
 class Payload:
