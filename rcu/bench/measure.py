@@ -8,10 +8,11 @@ import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rcu import Domain
 from rcu.bench import _native
+from rcu.bench.findings import Line, Spread
 
 try:
     import resource
@@ -19,6 +20,7 @@ except ImportError:  # Windows
     resource = None
 
 NS = 1e9
+LEFT_OUT = "left out, for other programs took a processor: {} repeats"
 PATIENCE = 60.0
 _SMALL_STACK = 256 * 1024
 _CALIBRATION_PAUSE = 1000
@@ -33,46 +35,6 @@ class NotMeasured(Exception):
 
 class Disturbed(Exception):
     """Something else had a processor that the measurement needed: it is void, and made again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Several measurements of one thing."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        return cls(statistics.median(values), min(values), max(values))
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a median should be."""
-
-    high: float
-    low: float | None = None
-
-    def met_by(self, spread: Spread) -> bool:
-        # As it is printed: more than three digits no measurement here is good for.
-        median = float(f"{spread.median:.3g}")
-        return median <= self.high and (self.low is None or median >= self.low)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One finding. `figures` are the medians behind it, by name with their unit; `missing` says why it was not
-    measured."""
-
-    what: str
-    spread: Spread | None = None
-    unit: str = ""
-    target: Target | None = None
-    figures: dict[str, float] = field(default_factory=dict)
-    note: str = ""
-    missing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +74,7 @@ def repeated[T](scale: Scale, repeats: int, measure: Callable[[], T], *, here: b
             found.append(value)
     if len(found) < scale.count(_FEWEST, 1):
         raise NotMeasured("other programs took the processors most of the time; try while the machine is idle")
-    return found, f"left out, for other programs took a processor: {disturbed} repeats" if disturbed else ""
+    return found, LEFT_OUT.format(disturbed) if disturbed else ""
 
 
 def pairs(
@@ -127,6 +89,26 @@ def preemptions() -> int:
     """How often the calling thread had to yield its processor to others; 0 where the system does not tell."""
     which = getattr(resource, "RUSAGE_THREAD", None)
     return 0 if which is None else resource.getrusage(which).ru_nivcsw
+
+
+class Delays:
+    """For how many nanoseconds the calling thread could have run, but had no processor; 0 where the system does not
+    tell. Other than `preemptions`, this knows of threads that blocked, and had to wait when they woke."""
+
+    def __enter__(self) -> "Delays":
+        try:
+            self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+        except OSError:
+            self._file = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            os.close(self._file)
+
+    def total(self) -> int:
+        # Without statistics, the kernel says just 0 0 0.
+        return 0 if self._file is None else int(os.pread(self._file, 100, 0).split()[1])
 
 
 def line_or_reason(what: str, measure: Callable[[], Line]) -> Line:
@@ -148,6 +130,11 @@ def ns(values: Sequence[float]) -> float:
 
 def free_threaded() -> bool:
     return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+def readers_may_leave_counts() -> bool:
+    """Whether an interpreter like this can load a shared object without counting that."""
+    return free_threaded() and sys.version_info >= (3, 14)
 
 
 def require_threads_in_parallel() -> None:
@@ -291,6 +278,45 @@ class BusyReader:
         value = measure()
         ran, took = time.clock_gettime(clock) - ran, time.perf_counter() - began
         scale.require(ran >= _BUSY * took)
+        return value
+
+
+class Readers:
+    """Threads that read in Python, lap after lap, and whether each of them did so all along."""
+
+    def __init__(self, read_lap: Callable[[], object], count: int) -> None:
+        self._read_lap = read_lap
+        self._laps = [0] * count
+        self._leave = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(i,)) for i in range(count)]
+        self.fewest: int | None = None
+        """Laps of a reader during a measurement."""
+
+    def _run(self, index: int) -> None:
+        while not self._leave.is_set():
+            self._read_lap()
+            self._laps[index] += 1
+
+    def __enter__(self) -> "Readers":
+        for thread in self._threads:
+            thread.start()
+        while min(self._laps) == 0 and any(thread.is_alive() for thread in self._threads):
+            time.sleep(0.001)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave.set()
+        for thread in self._threads:
+            thread.join()
+
+    def watch[T](self, measure: Callable[[], T]) -> T:
+        """What that returns; `Disturbed` if one of them did not finish a lap meanwhile."""
+        before = list(self._laps)
+        value = measure()
+        laps = min(now - then for now, then in zip(self._laps, before, strict=True))
+        if laps == 0:
+            raise Disturbed
+        self.fewest = laps if self.fewest is None else min(self.fewest, laps)
         return value
 
 
