@@ -10,22 +10,26 @@ import pytest
 
 import rcu
 from rcu import Domain
-from rcu.bench import main, report
+from rcu.bench import main, record, report
 from rcu.bench.cases import CASES, section_c, section_python
-from rcu.bench.measure import (
-    BusyReader,
-    Disturbed,
-    Line,
-    NotMeasured,
-    Scale,
-    Spread,
-    Target,
-    processors,
-    repeated,
-)
+from rcu.bench.findings import Line, Spread, Target
+from rcu.bench.measure import BusyReader, Disturbed, NotMeasured, Scale, processors, repeated
 
 PROG = "python -m rcu bench"
-KEYS = {"what", "unit", "median", "min", "max", "target", "verdict", "figures", "note", "not_measured"}
+KEYS = {
+    "graph",
+    "more_is_better",
+    "what",
+    "unit",
+    "median",
+    "min",
+    "max",
+    "target",
+    "verdict",
+    "figures",
+    "note",
+    "not_measured",
+}
 
 
 @pytest.fixture
@@ -222,7 +226,7 @@ class TestReport:
     )
     def test_verdict(self, target, expected):
         line = Line("thing", self.LINE.spread, target=target)
-        assert report.verdict(line, Scale(quick=False)) == expected
+        assert record.verdict(line, meaningful=True) == expected
 
     def test_what_is_judged_is_what_is_printed(self):
         assert Target(0.6).met_by(Spread.of([0.6004]))

@@ -8,10 +8,11 @@ import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rcu import Domain
 from rcu.bench import _native
+from rcu.bench.findings import Line, Spread
 
 try:
     import resource
@@ -33,46 +34,6 @@ class NotMeasured(Exception):
 
 class Disturbed(Exception):
     """Something else had a processor that the measurement needed: it is void, and made again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Several measurements of one thing."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        return cls(statistics.median(values), min(values), max(values))
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a median should be."""
-
-    high: float
-    low: float | None = None
-
-    def met_by(self, spread: Spread) -> bool:
-        # As it is printed: more than three digits no measurement here is good for.
-        median = float(f"{spread.median:.3g}")
-        return median <= self.high and (self.low is None or median >= self.low)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One finding. `figures` are the medians behind it, by name with their unit; `missing` says why it was not
-    measured."""
-
-    what: str
-    spread: Spread | None = None
-    unit: str = ""
-    target: Target | None = None
-    figures: dict[str, float] = field(default_factory=dict)
-    note: str = ""
-    missing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

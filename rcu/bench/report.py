@@ -1,113 +1,86 @@
-"""What was measured, where, as text and as JSON."""
+"""What was measured, where, as text."""
 
-import os
-import platform
-import sys
-from pathlib import Path
-
-import rcu
-from rcu.bench.measure import Line, Scale, Target, free_threaded, processors
+from rcu.bench.compare import Compared, Comparison
+from rcu.bench.findings import Graph, Line, Spread, Target
+from rcu.bench.machine import interpreter_and_machine
+from rcu.bench.measure import Scale
+from rcu.bench.record import verdict
 
 _NOT_MEANINGFUL = "--quick: so few turns that the figures mean nothing; no target is judged"
+_ROWS = 12
 
 
-def machine() -> dict[str, object]:
-    """What the figures depend on."""
-    return {
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "cores_usable": len(processors()),
-        "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "free_threaded": free_threaded(),
-        "gil": sys._is_gil_enabled(),
-        "rcu": rcu.__version__,
-        "flavor": rcu.flavor,
-    }
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
-
-
-def heading(scale: Scale) -> str:
-    """The same for people."""
-    facts = machine()
-    build = "free-threaded" if facts["free_threaded"] else "default build"
-    gil = "on" if facts["gil"] else "off"
-    lines = [
-        f"rcu {facts['rcu']}, flavor {facts['flavor']}; CPython {facts['python']} ({build}), GIL {gil}",
-        f"{facts['cpu']}, {facts['cores']} cores, {facts['cores_usable']} of them usable; {facts['system']}",
-    ]
+def heading(facts: dict[str, object], scale: Scale, processes: int) -> str:
+    lines = list(interpreter_and_machine(facts))
     if facts["load_average"] is not None:
         lines.append(f"load average {facts['load_average']}: what else runs here widens the spread")
-    lines.append(_NOT_MEANINGFUL if scale.quick else "medians of interleaved repeats (min..max)")
+    if scale.quick:
+        lines.append(_NOT_MEANINGFUL)
+    elif processes > 1:
+        lines.append(f"medians of the medians of {processes} processes for each case (min..max of them)")
+    else:
+        lines.append("medians of interleaved repeats (min..max)")
     return "\n".join(lines)
 
 
-def verdict(line: Line, scale: Scale) -> str | None:
-    """What a line's target came to; None where it has none, or was not measured."""
-    if line.target is None or line.spread is None:
-        return None
-    if scale.quick:
-        return "not judged"
-    return "ok" if line.target.met_by(line.spread) else "missed"
+def comparison_heading(comparison: Comparison, facts: dict[str, object], processes: int) -> str:
+    lines = [f"compared with {comparison.path}, of rcu {comparison.old.machine.get('rcu')}; a ratio is this run / that"]
+    lines += [f"warning: {warning}" for warning in comparison.warnings(facts, processes)]
+    return "\n".join(lines)
 
 
-def text(line: Line, scale: Scale) -> str:
+def text(line: Line, scale: Scale, compared: Compared | None = None) -> str:
     """A line of findings, with what is behind it below."""
     rows = [f"  {line.what}"]
     if line.missing is not None:
         rows.append(f"    not measured: {line.missing}")
     if line.spread is not None:
-        unit = f" {line.unit}" if line.unit else ""
-        spread = line.spread
-        row = f"    {_number(spread.median)}{unit} ({_number(spread.low)}..{_number(spread.high)})"
+        row = f"    {_spread(line.spread, line.unit)}"
         if line.target is not None:
-            row += f"   target {_range(line.target)}{unit}: {verdict(line, scale)}"
+            row += f"   target {_range(line.target)}{_unit(line.unit)}: {verdict(line, not scale.quick)}"
         rows.append(row)
+    if compared is not None:
+        was = "" if compared.was is None else f"{_spread(compared.was, line.unit)}, "
+        ratio = "" if compared.ratio is None else f"{number(compared.ratio)} of it: "
+        rows.append(f"    was {was}{ratio}{compared.verdict}" if was else f"    {compared.verdict}")
+    if line.graph is not None:
+        rows += [f"    {row}" for row in _table(line.graph)]
     if line.figures:
-        rows.append("    " + "; ".join(f"{name} {_number(value)}" for name, value in line.figures.items()))
+        rows.append("    " + "; ".join(f"{name} {number(value)}" for name, value in line.figures.items()))
     if line.note:
         rows.append(f"    {line.note}")
     return "\n".join(rows)
 
 
-def as_json(found: dict[str, list[Line]], scale: Scale) -> dict[str, object]:
-    return {
-        "meaningful": not scale.quick,
-        "machine": machine(),
-        "cases": {name: [_as_json(line, scale) for line in lines] for name, lines in found.items()},
-    }
+def _table(graph: Graph) -> list[str]:
+    """The medians, a column for each curve. Of many points some: the others are in the picture."""
+    curves = [dict(curve.points) for curve in graph.curves]
+    xs = sorted(set().union(*curves))
+    step = max(1, -(-len(xs) // _ROWS))
+    shown = xs[::step]
+    head = [graph.x, *(curve.name for curve in graph.curves)]
+    cells = [[number(x), *(number(curve[x].median) if x in curve else "-" for curve in curves)] for x in shown]
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    rows = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in [head, *cells]]
+    some = f" ({len(shown)} of {len(xs)} points)" if step > 1 else ""
+    return [f"{graph.title}; {graph.y}{some}", *rows]
 
 
-def _as_json(line: Line, scale: Scale) -> dict[str, object]:
-    spread, target = line.spread, line.target
-    return {
-        "what": line.what,
-        "unit": line.unit,
-        "median": spread and spread.median,
-        "min": spread and spread.low,
-        "max": spread and spread.high,
-        "target": target and {"min": target.low, "max": target.high},
-        "verdict": verdict(line, scale),
-        "figures": line.figures,
-        "note": line.note,
-        "not_measured": line.missing,
-    }
+def _spread(spread: Spread, unit: str) -> str:
+    return f"{number(spread.median)}{_unit(unit)} ({number(spread.low)}..{number(spread.high)})"
+
+
+def _unit(unit: str) -> str:
+    return f" {unit}" if unit else ""
 
 
 def _range(target: Target) -> str:
-    at_most = _number(target.high)
-    return f"<= {at_most}" if target.low is None else f"{_number(target.low)} to {at_most}"
+    if target.high is None:
+        return "any" if target.low is None else f">= {number(target.low)}"
+    at_most = number(target.high)
+    return f"<= {at_most}" if target.low is None else f"{number(target.low)} to {at_most}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits, and none less before the point."""
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

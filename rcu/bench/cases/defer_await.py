@@ -5,7 +5,8 @@ import os
 import time
 
 from rcu import Domain
-from rcu.bench.measure import BusyReader, Line, NotMeasured, Scale, Spread, Target, pause_of, readers_processor
+from rcu.bench.findings import Line, Spread, Target
+from rcu.bench.measure import BusyReader, NotMeasured, Scale, pause_of, readers_processor
 
 TITLE = "10,000 tasks of one asyncio loop that await synchronize_async() at once, one busy reader in C"
 _TASKS = 10_000

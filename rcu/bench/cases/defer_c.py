@@ -4,7 +4,8 @@ import statistics
 
 from rcu import Domain
 from rcu.bench import _native, liburcu
-from rcu.bench.measure import NS, Line, NotMeasured, Scale, Spread, Target, ratios
+from rcu.bench.findings import Line, Spread, Target
+from rcu.bench.measure import NS, NotMeasured, Scale, ratios
 
 TITLE = "call_rcu in C: enqueueing, throughput and latency, beside liburcu-memb's"
 _COUNT = 100_000

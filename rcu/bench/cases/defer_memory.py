@@ -1,21 +1,16 @@
 """What retired objects hold in memory: ten million of them, with a backlog limit."""
 
 import os
-import subprocess
-import sys
 
-from rcu.bench.measure import PATIENCE, Line, NotMeasured, Scale, Spread, Target
+from rcu.bench.apart import run_apart
+from rcu.bench.findings import Line, Spread, Target
+from rcu.bench.measure import PATIENCE, NotMeasured, Scale
 
 TITLE = "memory that 10,000,000 retired objects hold, with a backlog_limit of 100,000"
 _RETIRED = 10_000_000
 _LIMIT = 100_000
 _LOOKS = 200
-# A process of its own: what earlier cases have freed would be used again, and count as nothing.
-_CHILD = (
-    "import sys; sys.path[:] = {path!r}\n"
-    "from rcu.bench.cases import defer_memory\n"
-    "defer_memory.print_growth({retired}, {limit})\n"
-)
+_CHILD = "from rcu.bench.cases import defer_memory\ndefer_memory.print_growth(*map(int, sys.argv[1:]))\n"
 
 
 class Small:
@@ -23,20 +18,10 @@ class Small:
 
 
 def run(scale: Scale) -> list[Line]:
-    child = _CHILD.format(
-        path=[entry or "." for entry in sys.path],
-        retired=scale.count(_RETIRED, 20_000),
-        limit=scale.count(_LIMIT, 2000),
-    )
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", child], capture_output=True, text=True, timeout=5 * PATIENCE, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise NotMeasured("a process of its own took too long; try on a machine with less to do") from error
-    if done.returncode != 0:
-        raise NotMeasured(f"a process of its own failed: {(done.stderr.splitlines() or ['no word'])[-1]}")
-    worth, peak, pending = map(int, done.stdout.split())
+    # A process of its own: what earlier cases have freed would be used again, and count as nothing.
+    retired, limit = scale.count(_RETIRED, 20_000), scale.count(_LIMIT, 2000)
+    printed = run_apart(_CHILD, str(retired), str(limit), timeout=5 * PATIENCE)
+    worth, peak, pending = map(int, printed.split())
     ratio = peak / max(worth, 1)
     return [
         Line(

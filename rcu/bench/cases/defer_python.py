@@ -5,13 +5,11 @@ from collections.abc import Callable
 from functools import partial
 
 from rcu import Domain
+from rcu.bench.findings import Line, Spread, Target
 from rcu.bench.measure import (
     NS,
-    Line,
     NotMeasured,
     Scale,
-    Spread,
-    Target,
     at_once,
     free_threaded,
     line_or_reason,

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from rcu import Domain
 from rcu.bench import _native
-from rcu.bench.measure import PATIENCE, Line, NotMeasured, Scale, Spread, Target, start_many
+from rcu.bench.findings import Line, Spread, Target
+from rcu.bench.measure import PATIENCE, NotMeasured, Scale, start_many
 
 TITLE = "memory for a thread and domain: its slot, and its share of the tables that lead there"
 TARGET = Target(192, low=128)

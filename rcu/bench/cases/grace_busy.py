@@ -5,13 +5,12 @@ from functools import partial
 import rcu
 from rcu import Domain
 from rcu.bench import _native
+from rcu.bench.findings import Line, Target
 from rcu.bench.measure import (
     NS,
     BusyReader,
-    Line,
     NotMeasured,
     Scale,
-    Target,
     line_or_reason,
     ns,
     pairs,

@@ -5,7 +5,8 @@ from functools import partial
 
 from rcu import Domain
 from rcu.bench import _native
-from rcu.bench.measure import NS, Line, Scale, Spread, Target, bystanders, ns, pairs, time_calls
+from rcu.bench.findings import Line, Spread, Target
+from rcu.bench.measure import NS, Scale, bystanders, ns, pairs, time_calls
 
 TITLE = "synchronize() while all other threads are absent, quiesced or parked"
 TARGET_NS = Target(400)

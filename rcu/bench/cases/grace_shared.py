@@ -6,12 +6,10 @@ import time
 from functools import partial
 
 from rcu import Domain
+from rcu.bench.findings import Line, Spread, Target
 from rcu.bench.measure import (
     BusyReader,
-    Line,
     Scale,
-    Spread,
-    Target,
     at_once,
     line_or_reason,
     pause_of,

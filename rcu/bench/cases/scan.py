@@ -3,7 +3,8 @@
 from functools import partial
 
 from rcu import Domain
-from rcu.bench.measure import Line, Scale, Spread, Target, bystanders, ns, pairs, time_calls
+from rcu.bench.findings import Line, Spread, Target
+from rcu.bench.measure import Scale, bystanders, ns, pairs, time_calls
 
 TITLE = "synchronize() with 1,000 threads attached and parked"
 TARGET_US = Target(20)

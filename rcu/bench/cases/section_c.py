@@ -4,7 +4,8 @@ import statistics
 
 import rcu
 from rcu.bench import liburcu
-from rcu.bench.measure import Line, NotMeasured, Scale, Target, pinned, processors, ratios
+from rcu.bench.findings import Line, Target
+from rcu.bench.measure import NotMeasured, Scale, pinned, processors, ratios
 
 TITLE = "a section in C, on a known slot, beside one of liburcu-memb, inline"
 TARGET = Target(1.0)

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from functools import partial
 
 from rcu import Domain
+from rcu.bench.findings import Line, Target
 from rcu.bench.measure import (
     NS,
     Disturbed,
-    Line,
     NotMeasured,
     Scale,
-    Target,
     at_once,
     free_threaded,
     line_or_reason,
