@@ -7,6 +7,7 @@ since readers do not count their references to what a cell holds. Left to itself
 """
 
 import gc
+import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,9 @@ class Table:
         self.version = version
         self._targets: dict[str, tuple[int, int]] = {}
         for number in range(ROUTES // 2):
-            self._targets[f"/shop/{number}"] = self._targets[f"/users/{{}}/{number}"] = (version, number)
+            # Interned, for threads that look up equal keys which are not the same would contend.
+            for path in f"/shop/{number}", f"/users/{{}}/{number}":
+                self._targets[sys.intern(path)] = (version, number)
         rcu.share(self._targets)  # all threads load the table's parts, too
 
     def match(self, path: str) -> tuple[int, int]:

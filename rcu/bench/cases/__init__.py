@@ -10,6 +10,9 @@ from rcu.bench.cases import (
     grace_idle,
     grace_shared,
     scan,
+    scenario_container,
+    scenario_flags,
+    scenario_router,
     section_c,
     section_python,
 )
@@ -26,4 +29,7 @@ CASES = {
     "defer_await": defer_await,
     "footprint": footprint,
     "scan": scan,
+    "scenario_container": scenario_container,
+    "scenario_flags": scenario_flags,
+    "scenario_router": scenario_router,
 }
