@@ -4,15 +4,21 @@ Readers bracket what they read with a section, ``with rcu.default_domain:``, and
 a new version, waits for a *grace period*, ``rcu.synchronize()``, and may then free the old one, for every reader
 that could still see it has left its section. An updater that cannot wait has what is left done later:
 ``rcu.call(func)``, ``rcu.retire(obj)``, ``await rcu.synchronize_async()``.
+
+What is published is best held by a cell: ``cell = rcu.Cell(version)``. Reading ``cell.value`` costs what a local
+attribute costs, on any number of threads, and ``cell.set(new)`` retires the old version by itself.
 """
 
 from pathlib import Path
 
+from rcu._cell import Cell
 from rcu._domain import Domain, default_domain, flavor
 from rcu._ends import set_exit_timeout
+from rcu._limits import garbage_stats, set_garbage_limit
 from rcu._refcount import share_function
+from rcu._replaced import Replaced
 from rcu._sections import Guard
-from rcu.diagnostics import DomainStats
+from rcu.diagnostics import DomainStats, GarbageStats
 from rcu.errors import (
     DeadlockError,
     NotInSectionError,
@@ -21,16 +27,20 @@ from rcu.errors import (
     StallWarning,
     WrongThreadError,
 )
+from rcu.sharing import share
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Cell",
     "DeadlockError",
     "Domain",
     "DomainStats",
+    "GarbageStats",
     "Guard",
     "NotInSectionError",
     "RcuError",
+    "Replaced",
     "SectionError",
     "StallWarning",
     "WrongThreadError",
@@ -39,6 +49,7 @@ __all__ = [
     "call",
     "default_domain",
     "flavor",
+    "garbage_stats",
     "get_include",
     "poll",
     "quiesce",
@@ -51,6 +62,8 @@ __all__ = [
     "retire",
     "run",
     "set_exit_timeout",
+    "set_garbage_limit",
+    "share",
     "start_poll",
     "stats",
     "synchronize",

@@ -162,17 +162,23 @@ cdef int defer_call(rcu_domain *domain, PyObject *const *arguments, Py_ssize_t c
 
 
 cdef int defer_drop(rcu_domain *domain, PyObject *obj) except -1:
-    cdef size_t word = <size_t>obj | MARK
-    cdef bint warns = False
-    if not has_room(domain):
-        warns = make_room(domain)
+    admit(domain, "retire()")
     Py_INCREF(obj)
-    if not defer(domain, &word, 1):
+    if not defer_reference(domain, obj):
         Py_DECREF(obj)
         no_memory(domain)
-    if warns:
-        say_backlog(domain, "retire()")
     return 0
+
+
+cdef int admit(rcu_domain *domain, str what) except -1:
+    if not has_room(domain) and make_room(domain):
+        say_backlog(domain, what)
+    return 0
+
+
+cdef bint defer_reference(rcu_domain *domain, PyObject *obj) noexcept nogil:
+    cdef size_t word = <size_t>obj | MARK
+    return defer(domain, &word, 1)
 
 
 # ---- waits, notices ------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from rcu._calls cimport check_barrier, defer_call, defer_drop, new_notices, pyth
 from rcu._clock cimport deadline, nanoseconds
 from rcu._deferred cimport Backlog, close_domain, limit_backlog, look
 from rcu._flavor cimport flavor_name
-from rcu._grace cimport Survey, is_over, needed, poll, quiesce, survey
+from rcu._grace cimport Survey, needed, quiesce, survey
 from rcu._headers cimport (
     RCU_NEVER, RCU_NS_PER_SECOND, RCU_SEQ_FIRST, RCU_SEQ_STEP, rcu_enter, rcu_exit, rcu_held, rcu_load_relaxed,
     rcu_slot, rcu_store_relaxed,
@@ -20,7 +20,7 @@ from rcu._refcount cimport METH_FASTCALL, METH_KEYWORDS, PyCFunction, PyMethodDe
 from rcu._sections cimport attached, end_section, new_guard, this_thread
 from rcu._slots cimport depth, detach
 from rcu._threads cimport find
-from rcu._waits cimport report, step_aside, wait_for_period, wait_in_naps, waited_for
+from rcu._waits cimport ask, report, step_aside, wait_until_over
 
 from rcu.aio import Waiters, quiesce_on_pending
 from rcu.diagnostics import DomainStats
@@ -232,13 +232,7 @@ cdef class Domain:
         :raises TimeoutError: `timeout` seconds have passed. The domain is as before.
         :raises TypeError, ValueError: `timeout` is not a number, or is negative or NaN.
         """
-        cdef uint64_t ns = RCU_NEVER if timeout is None else nanoseconds("timeout", timeout)
-        step_aside(self.engine, "synchronize()")
-        cdef uint64_t need = needed(self.engine)
-        # Without a busy reader this is all, and not worth detaching the thread state.
-        if not poll(self.engine, need, False) and not wait_in_naps(self.engine, wait_for_period, need, deadline(ns)):
-            raise TimeoutError(f"domain {self._name!r}: no grace period completed within {timeout!r} s; still waited "
-                               f"for: {waited_for(self.engine)}")
+        wait_until_over(self.engine, needed(self.engine), timeout, "synchronize()")
 
     def synchronize_async(self):
         """Await it: returns once every section of this domain that began before the call has ended; holds no thread.
@@ -295,12 +289,7 @@ cdef class Domain:
             raise ValueError(f"domain {self._name!r}: poll({cookie!r}): start_poll() of this domain has not returned "
                              "such a cookie")
         need = value
-        cdef rcu_slot *slot = find(self.key)
-        if is_over(self.engine, need):
-            return True
-        if slot is not NULL:
-            quiesce(slot)  # if it is in no section: lest it interrupts itself
-        return poll(self.engine, need, True)
+        return ask(self.engine, need)
 
     # ---- deferred work -----------------------------------------------------------------------------------------
 

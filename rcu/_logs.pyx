@@ -5,6 +5,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
+from rcu._garbage cimport collect, collects_at, drop_reference
 from rcu._gate cimport begin_leaving, end_leaving, is_shut
 from rcu._headers cimport (
     rcu_compare_exchange, rcu_domain, rcu_exchange, rcu_exit, rcu_fetch_add, rcu_fetch_sub, rcu_head, rcu_held,
@@ -117,7 +118,7 @@ cdef void run_words(rcu_reclaimer *self, Log *log, uint64_t turn) noexcept with 
             rcu_store_release(&self.run, self.run + 1)  # [W]
         if words[0] & MARK:
             log.begun += 1
-            Py_DECREF(<PyObject *>(words[0] - MARK))
+            drop_reference(<PyObject *>(words[0] - MARK))
         else:
             call_words(self, log, words)
         slot = find(self.domain.key)
@@ -154,6 +155,14 @@ cdef void call_words(rcu_reclaimer *self, Log *log, const size_t *words) noexcep
     Py_DECREF(func)
 
 
+cdef void tidy() noexcept nogil:
+    collect_with_python()
+
+
+cdef void collect_with_python() noexcept with gil:
+    collect()
+
+
 cdef void forget_domain(rcu_domain *domain) noexcept nogil:
     if begin_leaving():
         drop_label(domain)
@@ -186,5 +195,7 @@ hooks.begin = begin_python
 hooks.end = end_python
 hooks.report = report_from_engine
 hooks.left_open = left_open
+hooks.tidies_at = collects_at
+hooks.tidy = tidy
 hooks.forget = forget_domain
 use_python(&hooks)

@@ -20,6 +20,9 @@ cdef struct Python:
     void (*end)(void *state) noexcept nogil                # what `begin` has made, or NULL
     void (*report)(rcu_domain *domain) noexcept nogil      # its grace period takes long
     void (*left_open)(rcu_domain *domain, uint64_t sections) noexcept nogil  # by its callbacks; ended by now
+    # What callbacks leave behind is tidied up by one that has nothing else to do: when; and do it.
+    uint64_t (*tidies_at)() noexcept nogil                 # RCU_NEVER: nothing to do, now
+    void (*tidy)() noexcept nogil
     void (*forget)(rcu_domain *domain) noexcept nogil      # the domain is about to be freed
 
 # All of these may be called with or without a thread state, and block for the locks at most.
@@ -30,6 +33,7 @@ cdef void drop(rcu_domain *domain) noexcept nogil                      # the las
 
 # After a push: onto nothing, or onto what is still there.
 cdef void tell(rcu_reclaimer *self, bint onto_nothing) noexcept nogil
+cdef void look_again(rcu_domain *domain) noexcept nogil                # when it is to tidy up; starts it
 cdef bint hasten(rcu_domain *domain) noexcept nogil                    # the next batch waits for no more; as rouse
 
 # Under the reclaimer's lock.

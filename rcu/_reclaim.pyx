@@ -6,9 +6,9 @@ from libc.stdint cimport uint64_t
 from rcu._gate cimport Passage, count_busy, enter, is_shut, leave
 from rcu._grace cimport COMPLETED, needed, quiesce, wait
 from rcu._headers cimport (
-    RCU_ABSENT, RCU_ASLEEP, RCU_AWAKE, RCU_DEFERRED, RCU_NS_PER_SECOND, rcu_clock, rcu_cond_broadcast, rcu_cond_signal,
-    rcu_cond_wait, rcu_exit, rcu_fetch_add, rcu_fetch_sub, rcu_full_barrier, rcu_held, rcu_load_relaxed, rcu_mutex_lock,
-    rcu_mutex_unlock, rcu_slot, rcu_store_relaxed, rcu_store_release, rcu_thread_ident,
+    RCU_ABSENT, RCU_ASLEEP, RCU_AWAKE, RCU_DEFERRED, RCU_NEVER, RCU_NS_PER_SECOND, rcu_clock, rcu_cond_broadcast,
+    rcu_cond_signal, rcu_cond_wait, rcu_exit, rcu_fetch_add, rcu_fetch_sub, rcu_full_barrier, rcu_held, rcu_load_relaxed,
+    rcu_mutex_lock, rcu_mutex_unlock, rcu_slot, rcu_store_relaxed, rcu_store_release, rcu_thread_ident,
 )
 from rcu._queue cimport enqueued, is_log, is_queued, leave_log, pending, take_all
 from rcu._slots cimport depth, domain_free, visit, visit_mine
@@ -114,6 +114,17 @@ cdef bint hasten(rcu_domain *domain) noexcept nogil:
     return has_thread
 
 
+cdef void look_again(rcu_domain *domain) noexcept nogil:
+    cdef rcu_reclaimer *self = &domain.reclaimers[RCU_DEFERRED]
+    if rcu_load_relaxed(&domain.holders) == 0:
+        return  # it is about to be freed
+    visit(domain)
+    rcu_mutex_lock(&self.lock)
+    rouse(self)
+    rcu_mutex_unlock(&self.lock)
+    rcu_mutex_unlock(&domain.lock)
+
+
 cdef bint needs_thread(rcu_reclaimer *self) noexcept nogil:
     # Where one is awake, what it has in hand is its own affair.
     return self.state != RCU_AWAKE and (self.ready != NULL or self.batch != NULL or is_queued(self))
@@ -148,6 +159,11 @@ cdef void reclaim(rcu_reclaimer *self) noexcept nogil:
                 rcu_mutex_lock(&self.lock)
                 finish(self)
                 rcu_mutex_unlock(&self.lock)
+        elif tidies_at(self) <= rcu_clock():
+            if not tidy(self, &state):
+                return
+            if self.turn != turn:
+                break
         elif not rest(self):
             break
     drop(domain)
@@ -264,11 +280,27 @@ cdef void finish(rcu_reclaimer *self) noexcept nogil:
         rcu_cond_broadcast(&self.changed)
 
 
+cdef uint64_t tidies_at(rcu_reclaimer *self) noexcept nogil:
+    return python.tidies_at() if self == &self.domain.reclaimers[RCU_DEFERRED] else RCU_NEVER
+
+
+cdef bint tidy(rcu_reclaimer *self, void **state) noexcept nogil:
+    """Between callbacks, and like one. False: it needs a Python that is no more."""
+    cdef Passage passage
+    cdef bint begun
+    enter(&passage)
+    begun = python.begin(state)
+    if begun:
+        python.tidy()
+    leave(&passage)
+    return begun
+
+
 cdef bint rest(rcu_reclaimer *self) noexcept nogil:
     """Sleeps until there is work; False: there has been none for long, or will not be, and the thread is to end. Then
     another may start at once."""
     cdef rcu_domain *domain = self.domain
-    cdef uint64_t until
+    cdef uint64_t idle_until, tidies
     visit(domain)
     rcu_mutex_lock(&self.lock)
     rcu_store_relaxed(&self.state, RCU_ASLEEP)
@@ -279,9 +311,16 @@ cdef bint rest(rcu_reclaimer *self) noexcept nogil:
     rcu_mutex_unlock(&domain.lock)
     if self.state == RCU_ASLEEP:
         be_busy(self, False)
-        until = 0 if self.unwatched else rcu_clock() + IDLE_NS
-        while self.state == RCU_ASLEEP and not domain.closed and rcu_clock() < until:
-            rcu_cond_wait(&self.wake, &self.lock, until)
+        idle_until = rcu_clock() + IDLE_NS
+        while self.state == RCU_ASLEEP and not domain.closed and not self.unwatched:
+            tidies = tidies_at(self)
+            if rcu_clock() >= tidies:
+                rcu_store_relaxed(&self.state, RCU_AWAKE)
+                be_busy(self, True)
+            elif tidies != RCU_NEVER or rcu_clock() < idle_until:
+                rcu_cond_wait(&self.wake, &self.lock, idle_until if tidies == RCU_NEVER else tidies)
+            else:
+                break
         if self.state == RCU_ASLEEP:
             rcu_store_relaxed(&self.state, RCU_ABSENT)
             rcu_store_relaxed(&self.ident, 0)

@@ -1,10 +1,21 @@
 # cython: language_level=3
-"""Makes reading threads leave an object's reference count alone, as far as the interpreter can."""
+"""Makes reading threads leave an object's reference count alone, as far as the interpreter can; publishes references
+where readers of the interpreter's own find them, without a lock."""
 
-cdef bint share(object obj)       # True: from now on they do; new objects only, on 3.13t
+from cpython.object cimport PyObject
+
+# For the few objects of this package that all readers load: new ones only, for 3.13t makes them immortal.
+cdef bint share(object obj)       # True: from now on readers do
 cdef int share_methods(type cls) except -1
+# For the objects of others: nothing happens where the interpreter cannot defer the count, or not for this object.
+cdef void defer_count(PyObject *obj) noexcept
+cdef bint is_deferred(PyObject *obj) noexcept  # the collector alone frees it
 
-# For a method that is as quick as the counting of its arguments would be.
+# Publishes `new` in `where`, a member of `owner`, and holds a reference to it there; what was there is the caller's, who
+# may drop it at once as far as readers in bytecode are concerned. Readers of `where` must not be borrowing.
+cdef PyObject *exchange(PyObject *owner, PyObject **where, PyObject *new) noexcept
+
+# For methods and members that Cython would make slower than the interpreter can.
 cdef extern from "Python.h":
     const int METH_FASTCALL, METH_KEYWORDS
     ctypedef object (*PyCFunction)(object, object)
@@ -14,4 +25,14 @@ cdef extern from "Python.h":
         int ml_flags
         const char *ml_doc
 
-cdef int put_method(type cls, PyMethodDef *method) except -1  # into an extension type, at import
+    ctypedef struct PyMemberDef:
+        const char *name
+        int type
+        Py_ssize_t offset
+        int flags
+        const char *doc
+    const int Py_T_OBJECT_EX, Py_READONLY
+
+# Into an extension type, at import.
+cdef int put_method(type cls, PyMethodDef *method) except -1
+cdef int put_member(type cls, PyMemberDef *member) except -1

@@ -13,6 +13,9 @@ cdef int end_section(uint64_t key, object name, str what) except -1        # Sec
 cdef str this_thread()                                                     # the calling one, for messages
 cdef Guard new_guard(object domain, object name, rcu_domain *engine)
 
+# TypeError, WrongThreadError, SectionError, unless it is an active guard of the calling thread and of the domain.
+cdef int check_guard(object guard, rcu_domain *engine, object name, str what) except -1
+
 cdef class Guard:
     cdef object _domain        # keeps the engine alive
     cdef object name           # of the domain

@@ -152,4 +152,20 @@ cdef class Guard:
         return end_section(self.engine.key, self.name, "the end of a guard")
 
 
+cdef int check_guard(object guard, rcu_domain *engine, object name, str what) except -1:
+    cdef Guard witness
+    if type(guard) is not Guard:
+        raise TypeError(f"{what} takes a guard, as domain.read() makes one, not {type(guard).__name__} {guard!r}")
+    witness = <Guard>guard
+    if witness.engine != engine:
+        raise SectionError(f"{what}: {guard!r} witnesses no section of domain {name!r}; make one by read() of that domain")
+    if thread_serial() != witness.thread:
+        raise WrongThreadError(f"{what}: {guard!r} is used by {this_thread()}, but belongs to the thread that called "
+                               "read(); a section protects what its own thread reads")
+    if witness.state != GUARD_ACTIVE:
+        raise SectionError(f"{what}: the section of {guard!r} is not under way; read inside its with block, before "
+                           "release()")
+    return 0
+
+
 share_methods(Guard)

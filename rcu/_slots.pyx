@@ -14,7 +14,9 @@ from rcu._headers cimport (
     rcu_mutex_destroy, rcu_mutex_init, rcu_mutex_lock, rcu_mutex_unlock, rcu_reclaimer, rcu_store_relaxed,
     rcu_thread_ident, rcu_thread_native_id, rcu_thread_yield,
 )
-from rcu._threads cimport each_slot, find, forget, forget_all, make_room, remember, watch_threads
+from rcu._threads cimport (
+    each_slot, find, forget, forget_all, leave_others_behind, make_room, remember, watch_threads,
+)
 
 
 cdef extern from *:
@@ -359,6 +361,7 @@ cdef void after_fork_in_child() noexcept nogil:
         for i in range(RCU_RECLAIMERS):
             keep_reclaimer(&domain.reclaimers[i])
         domain = domain.older
+    leave_others_behind()
     prepare_again()
     after_fork_in_parent()
 

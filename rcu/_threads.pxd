@@ -5,7 +5,7 @@ The first domain's slot, and a small hash table by the domain's key for the othe
 know what becomes of slots; a slot whose key is no longer that of the entry is somebody else's, and the entry is as
 good as gone.
 
-`find` and `thread_serial` are for any moment; all else is called under the registry's lock.
+`find`, `thread_serial` and `is_left_behind` are for any moment; all else is called under the registry's lock.
 """
 
 from libc.stdint cimport uint64_t
@@ -16,6 +16,7 @@ cdef rcu_slot *find(uint64_t key) noexcept nogil  # the calling thread's slot in
 cdef void become_reclaimer() noexcept nogil       # the calling thread, for good
 cdef bint reclaims() noexcept nogil               # is it one
 cdef uint64_t thread_serial() noexcept nogil      # of the calling thread, never another's; 0: attached nowhere yet
+cdef bint is_left_behind(uint64_t serial) noexcept nogil  # in a fork child: of a thread that it does not have
 cdef uint64_t each_slot(uint64_t (*visit)(rcu_slot *slot) noexcept nogil) noexcept nogil  # its own; the sum
 
 cdef int watch_threads(void (*ends)() noexcept nogil) noexcept nogil  # 0, or an error: a hook, once per process
@@ -23,3 +24,4 @@ cdef bint make_room() noexcept nogil              # for one more slot of the cal
 cdef void remember(rcu_slot *slot) noexcept nogil  # after make_room
 cdef void forget(uint64_t key) noexcept nogil     # what is there
 cdef void forget_all() noexcept nogil             # at the calling thread's end
+cdef void leave_others_behind() noexcept nogil    # in a fork child: the calling thread is all there is

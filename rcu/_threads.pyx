@@ -124,6 +124,8 @@ cdef extern from *:
 
 cdef uint64_t SMALLEST_TABLE = 4
 cdef uint64_t last_serial = 0
+cdef uint64_t last_before_fork = 0  # serials up to this one, but for one, are of threads that are not here
+cdef uint64_t survivor = 0
 
 
 cdef rcu_slot *find(uint64_t key) noexcept nogil:
@@ -140,6 +142,16 @@ cdef bint reclaims() noexcept nogil:
 
 cdef uint64_t thread_serial() noexcept nogil:
     return rcu_this_record().serial if rcu_this_record() != NULL else 0
+
+
+cdef bint is_left_behind(uint64_t serial) noexcept nogil:
+    return serial <= last_before_fork and serial != survivor
+
+
+cdef void leave_others_behind() noexcept nogil:
+    global last_before_fork, survivor
+    last_before_fork = last_serial
+    survivor = thread_serial()
 
 
 cdef uint64_t each_slot(uint64_t (*visit)(rcu_slot *slot) noexcept nogil) noexcept nogil:

@@ -6,8 +6,9 @@ from threading import main_thread
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint64_t
 
-from rcu._grace cimport COMPLETED, awaited, quiesce, stalled, take_abandoned, wait
-from rcu._headers cimport RCU_NS_PER_SECOND, rcu_awaited, rcu_clock, rcu_held, rcu_load_relaxed, rcu_thread_ident
+from rcu._clock cimport deadline, nanoseconds
+from rcu._grace cimport COMPLETED, awaited, is_over, poll, quiesce, stalled, take_abandoned, wait
+from rcu._headers cimport RCU_NEVER, RCU_NS_PER_SECOND, rcu_awaited, rcu_clock, rcu_held, rcu_load_relaxed, rcu_thread_ident
 from rcu._sections cimport this_thread
 from rcu._slots cimport depth, visit_mine
 from rcu._threads cimport find
@@ -55,6 +56,26 @@ cdef bint wait_in_naps(rcu_domain *domain, Waiter waiter, uint64_t what, uint64_
 
 cdef bint wait_for_period(rcu_domain *domain, uint64_t need, uint64_t until) noexcept nogil:
     return wait(domain, need, until) == COMPLETED
+
+
+cdef int wait_until_over(rcu_domain *domain, uint64_t need, object timeout, str what) except -1:
+    cdef uint64_t until = deadline(RCU_NEVER if timeout is None else nanoseconds("timeout", timeout))
+    step_aside(domain, what)
+    # Without a busy reader this is all, and not worth detaching the thread state.
+    if not poll(domain, need, False) and not wait_in_naps(domain, wait_for_period, need, until):
+        raise TimeoutError(f"domain {name_of(domain)!r}: {what}: no grace period completed within {timeout!r} s; still "
+                           f"waited for: {waited_for(domain)}")
+    return 0
+
+
+cdef bint ask(rcu_domain *domain, uint64_t need) noexcept nogil:
+    cdef rcu_slot *slot
+    if is_over(domain, need):
+        return True
+    slot = find(domain.key)
+    if slot is not NULL:
+        quiesce(slot)  # if it is in no section: lest it interrupts itself
+    return poll(domain, need, True)
 
 
 cdef int step_aside(rcu_domain *domain, str what) except -1:

@@ -62,6 +62,20 @@ class DomainStats:
     """Duration of the longest, in seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class GarbageStats:
+    """Deferred objects that were retired, and wait for the cyclic collector: what ``rcu.garbage_stats()`` returns."""
+
+    number: int
+    """How many were retired since the last collection."""
+    nbytes: int
+    """How many bytes they take, by ``sys.getsizeof``: without what they refer to."""
+    oldest_age: float
+    """For how many seconds the oldest has been waiting, at most; 0: there is none."""
+    collections: int
+    """Collections that were started for their sake, ever."""
+
+
 def describe_threads(threads, total):
     """Names threads for a message: `threads` are pairs of ident and native id, `total` says how many there are."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}

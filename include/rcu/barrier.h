@@ -24,7 +24,10 @@
  *   [G]    leader, ACQUIRE load of seq              seq -> parked, and the end of the period   [B]
  *   [H]    push, append: COMPARE-EXCHANGE           the callback, all before it -> its place   [T]
  *   [I]    tell, full                               push -> load of the reclaimer's state      [S]
+ *   [J]    wait_to_write, full                      waiting -> the look at the lock            [L]
  *   [K]    leader, full, after awaited = 1          awaited -> the second look                 [X] [Q]
+ *   [L]    stop_writing, full                       the lock is free -> load of waiting        [J]
+ *   [N]    a cell's lock: RELEASE, COMP.-EXCH.      what a writer did -> what the next does    itself
  *   [P]    caller, full, before it reads gp_seq     its publications -> gp_seq                 [X] [Q]
  *   [Q]    enter_slow, full                         busy store, gp_seq -> awaited, the loads   [D] [K] [P]
  *   [S]    rest, full                               state = asleep -> the looks at the queue  [I]

@@ -1,0 +1,107 @@
+# cython: language_level=3
+"""Replaced: an old version that its updater holds. See the .pxd for the map."""
+
+from types import GenericAlias
+
+cimport cython
+from cpython.object cimport PyObject
+from libc.stdint cimport uint64_t
+
+from rcu._calls cimport defer_reference
+from rcu._domain cimport Domain
+from rcu._grace cimport needed
+from rcu._refcount cimport share_methods
+from rcu._waits cimport ask, step_aside, wait_until_over
+
+
+cdef extern from "Python.h":
+    bint Py_IsFinalizing() noexcept
+    void Py_INCREF(PyObject *obj) noexcept
+
+
+cdef Replaced new_replaced(Domain domain, object old):
+    cdef Replaced replaced = Replaced.__new__(Replaced)
+    replaced.need = needed(domain.engine)  # [P]: publishing came before
+    replaced.domain = domain
+    replaced.old = old
+    return replaced
+
+
+@cython.final
+cdef class Replaced:
+    """What ``cell.replace(new)`` has taken out of the cell: the old value, which readers may still use.
+
+    ``with cell.replace(new) as old:`` waits for a grace period before the body, which may then close or free `old`;
+    ``async with`` does so without holding a thread. Or wait by hand: ``wait()``, ``await replaced``. Where neither
+    is done, the old value is retired as by ``cell.set()``. May be used by any thread. After ``RcuOld`` of the kernel's
+    and ``RcuWriteGuard`` of QEMU's Rust bindings.
+    """
+
+    def __init__(self):
+        raise TypeError("a Replaced is made by Cell.replace()")
+
+    def __del__(self):
+        # Also where a grace period is over: by whom, and when, then does not depend on that.
+        if self.domain is not None and not Py_IsFinalizing():
+            Py_INCREF(<PyObject *>self.old)
+            # Without memory for it, it is never freed.
+            defer_reference(self.domain.engine, <PyObject *>self.old)
+
+    def __repr__(self):
+        return f"<rcu.Replaced {type(self.old).__name__} in domain {self.domain._name!r}>"
+
+    def __reduce__(self):
+        raise TypeError(f"cannot copy or pickle {self!r}: it stands for readers of this process")
+
+    __class_getitem__ = classmethod(GenericAlias)
+
+    @property
+    def value(self):
+        """The old value. Until the grace period is over, readers may be using it."""
+        return self.old
+
+    @property
+    def done(self):
+        """Is the grace period over? Never blocks; asking is enough to complete it."""
+        self.over = self.over or ask(self.domain.engine, self.need)
+        return self.over
+
+    def wait(self, timeout=None):
+        """Returns the old value once every section of the domain that began before it was replaced has ended. Blocks.
+
+        :param timeout: how long to wait at most, in seconds, a real number; ``None``: for ever.
+        :raises DeadlockError: the calling thread is in a section of the domain.
+        :raises TimeoutError: `timeout` seconds have passed. All is as before.
+        :raises TypeError, ValueError: `timeout` is not a number, or is negative or NaN.
+        """
+        wait_until_over(self.domain.engine, self.need, timeout, "Replaced.wait()")
+        self.over = True
+        return self.old
+
+    def __enter__(self):
+        wait_until_over(self.domain.engine, self.need, None, "the with block of a Replaced")
+        self.over = True
+        return self.old
+
+    @cython.always_allow_keywords(False)
+    def __exit__(self, kind, error, traceback, /):
+        """Nothing is left to do."""
+
+    def __await__(self):
+        return self._wait_async("await of a Replaced").__await__()
+
+    def __aenter__(self):
+        return self._wait_async("the async with block of a Replaced")
+
+    async def __aexit__(self, kind, error, traceback, /):
+        """Nothing is left to do."""
+
+    async def _wait_async(self, what):
+        step_aside(self.domain.engine, what)
+        if not self.done:
+            await self.domain.synchronize_async()
+            self.over = True
+        return self.old
+
+
+share_methods(Replaced)
