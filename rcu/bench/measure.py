@@ -111,6 +111,11 @@ def free_threaded() -> bool:
     return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
+def readers_may_leave_counts() -> bool:
+    """Whether an interpreter like this can load a shared object without counting that."""
+    return free_threaded() and sys.version_info >= (3, 14)
+
+
 def require_threads_in_parallel() -> None:
     if sys._is_gil_enabled():
         how = "unset PYTHON_GIL and -X gil" if free_threaded() else "install one without, such as python3.14t"
@@ -252,6 +257,45 @@ class BusyReader:
         value = measure()
         ran, took = time.clock_gettime(clock) - ran, time.perf_counter() - began
         scale.require(ran >= _BUSY * took)
+        return value
+
+
+class Readers:
+    """Threads that read in Python, lap after lap, and whether each of them did so all along."""
+
+    def __init__(self, read_lap: Callable[[], object], count: int) -> None:
+        self._read_lap = read_lap
+        self._laps = [0] * count
+        self._leave = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(i,)) for i in range(count)]
+        self.fewest: int | None = None
+        """Laps of a reader during a measurement."""
+
+    def _run(self, index: int) -> None:
+        while not self._leave.is_set():
+            self._read_lap()
+            self._laps[index] += 1
+
+    def __enter__(self) -> "Readers":
+        for thread in self._threads:
+            thread.start()
+        while min(self._laps) == 0 and any(thread.is_alive() for thread in self._threads):
+            time.sleep(0.001)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave.set()
+        for thread in self._threads:
+            thread.join()
+
+    def watch[T](self, measure: Callable[[], T]) -> T:
+        """What that returns; `Disturbed` if one of them did not finish a lap meanwhile."""
+        before = list(self._laps)
+        value = measure()
+        laps = min(now - then for now, then in zip(self._laps, before, strict=True))
+        if laps == 0:
+            raise Disturbed
+        self.fewest = laps if self.fewest is None else min(self.fewest, laps)
         return value
 
 

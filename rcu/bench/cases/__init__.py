@@ -1,6 +1,11 @@
 """The cases, in the order in which they run; each has a TITLE, and run(scale) that returns its findings."""
 
 from rcu.bench.cases import (
+    cell_get,
+    cell_read,
+    cell_section,
+    cell_shapes,
+    cell_write,
     defer_await,
     defer_c,
     defer_memory,
@@ -20,6 +25,11 @@ from rcu.bench.cases import (
 CASES = {
     "section_c": section_c,
     "section_python": section_python,
+    "cell_read": cell_read,
+    "cell_section": cell_section,
+    "cell_get": cell_get,
+    "cell_write": cell_write,
+    "cell_shapes": cell_shapes,
     "grace_idle": grace_idle,
     "grace_busy": grace_busy,
     "grace_shared": grace_shared,
