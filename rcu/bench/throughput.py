@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from rcu.bench.laps import Loop
+from rcu.bench.laps import Loop, alone
 from rcu.bench.measure import NS, Disturbed, NotMeasured, Scale, at_once, pinned, preemptions
 
 _TRIES = 30  # for each measurement
@@ -54,7 +54,6 @@ def throughput(scale: Scale, loops: Sequence[Loop], seconds: float, where: Seque
 
     def run(loop: Loop, place: contextlib.AbstractContextManager) -> tuple[float, bool]:
         with place:
-            # Alone, a turn costs at most what it costs beside others; so a lap is long enough to hide the clock.
             turns = lap_turns(loop)
             start.wait()
             before, done = preemptions(), 0
@@ -73,9 +72,9 @@ def throughput(scale: Scale, loops: Sequence[Loop], seconds: float, where: Seque
 def lap_turns(loop: Loop) -> int:
     """How many turns of the loop take as long as a lap should; makes a few, which warms its bytecode up."""
     loop(_FIRST_TURNS)
-    began = time.perf_counter()
-    loop(_FIRST_TURNS)
-    return max(1, round(_FIRST_TURNS * _LAP / max(time.perf_counter() - began, 1 / NS)))
+    # The shortest of several: a thread that was preempted meanwhile would take laps of a turn each.
+    shortest = min(alone(loop, _FIRST_TURNS) for _ in range(5))
+    return max(1, round(_LAP / max(shortest, 1 / NS)))
 
 
 class Updates:

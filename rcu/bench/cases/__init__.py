@@ -3,6 +3,7 @@
 from rcu.bench.cases import (
     cell_get,
     cell_read,
+    cell_readers,
     cell_section,
     cell_shapes,
     cell_write,
@@ -42,4 +43,5 @@ CASES = {
     "scenario_container": scenario_container,
     "scenario_flags": scenario_flags,
     "scenario_router": scenario_router,
+    "cell_readers": cell_readers,
 }
