@@ -15,15 +15,15 @@ _LAP = 100e-6  # seconds
 _FIRST_TURNS = 50
 
 
-def interleaved[Key](
-    scale: Scale, repeats: int, measures: dict[Key, Callable[[], float]]
-) -> tuple[dict[Key, list[float]], str]:
+def interleaved[Key, T](
+    scale: Scale, repeats: int, measures: dict[Key, Callable[[], T]]
+) -> tuple[dict[Key, list[T]], str]:
     """What each measured, and how many times it was disturbed, in words. One after the other in each repeat, so that
     what slows the machine meets all; what was disturbed is made again. The first repeat is unheeded, to warm up."""
-    found: list[dict[Key, float]] = []
+    found: list[dict[Key, T]] = []
     disturbed = 0
 
-    def undisturbed(measure: Callable[[], float]) -> float:
+    def undisturbed(measure: Callable[[], T]) -> T:
         nonlocal disturbed
         for _ in range(_TRIES):
             try:

@@ -6,6 +6,7 @@ from rcu.bench.cases import (
     cell_readers,
     cell_section,
     cell_shapes,
+    cell_updates,
     cell_write,
     defer_await,
     defer_c,
@@ -14,6 +15,7 @@ from rcu.bench.cases import (
     footprint,
     grace_busy,
     grace_idle,
+    grace_readers,
     grace_shared,
     scan,
     scenario_container,
@@ -44,4 +46,6 @@ CASES = {
     "scenario_flags": scenario_flags,
     "scenario_router": scenario_router,
     "cell_readers": cell_readers,
+    "cell_updates": cell_updates,
+    "grace_readers": grace_readers,
 }
