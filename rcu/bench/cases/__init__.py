@@ -1,6 +1,7 @@
 """The cases, in the order in which they run; each has a TITLE, and run(scale) that returns its findings."""
 
 from rcu.bench.cases import (
+    cell_garbage,
     cell_get,
     cell_read,
     cell_readers,
@@ -48,4 +49,5 @@ CASES = {
     "cell_readers": cell_readers,
     "cell_updates": cell_updates,
     "grace_readers": grace_readers,
+    "cell_garbage": cell_garbage,
 }
