@@ -113,9 +113,3 @@ def updates(update: Callable[[], object], rate: float) -> Iterator[Updates]:
         leave.set()
         if rate > 0:
             worker.join()
-
-
-def percentiles(values: Sequence[float], shares: Sequence[float]) -> list[float]:
-    """The value that so large a share of all does not exceed, for each share."""
-    ordered = sorted(values)
-    return [ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in shares]

@@ -1,12 +1,14 @@
 """The cases, in the order in which they run; each has a TITLE, and run(scale) that returns its findings."""
 
 from rcu.bench.cases import (
+    cell_bursts,
     cell_garbage,
     cell_get,
     cell_read,
     cell_readers,
     cell_section,
     cell_shapes,
+    cell_stalled,
     cell_updates,
     cell_write,
     defer_await,
@@ -50,4 +52,6 @@ CASES = {
     "cell_updates": cell_updates,
     "grace_readers": grace_readers,
     "cell_garbage": cell_garbage,
+    "cell_stalled": cell_stalled,
+    "cell_bursts": cell_bursts,
 }
