@@ -1,6 +1,7 @@
 """The cases, in the order in which they run; each has a TITLE, and run(scale) that returns its findings."""
 
 from rcu.bench.cases import (
+    break_even,
     cell_bursts,
     cell_garbage,
     cell_get,
@@ -54,4 +55,5 @@ CASES = {
     "cell_garbage": cell_garbage,
     "cell_stalled": cell_stalled,
     "cell_bursts": cell_bursts,
+    "break_even": break_even,
 }

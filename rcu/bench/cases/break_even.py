@@ -3,7 +3,6 @@
 import threading
 import time
 from functools import partial
-from statistics import median
 
 import rcu
 from rcu.bench.findings import Curve, Graph, Line, Spread
@@ -11,13 +10,14 @@ from rcu.bench.laps import Loop, alone, require_processors
 from rcu.bench.measure import Scale, ratios
 from rcu.bench.throughput import interleaved, throughput
 
-TITLE = "a cell against threading.Lock, two threads: above 1 the cell gets more done, below it loses, as with many writes"
+TITLE = "throughput of a cell / of threading.Lock on two threads, by section length and share of writes: where it loses"
 LENGTHS_US = (0, 0.1, 1, 10, 100)
 WRITES = (0, 0.0001, 0.01, 0.1, 0.5)
 _NO_LENGTH_US = 0.01  # where none is shown, for a logarithmic axis has no 0
 _REPEATS = 7
 _SECONDS = 0.03
 _CALIBRATION_TURNS = 10_000
+_NEVER = 2**29  # reads; more would be a larger int, which takes longer to count down
 
 
 class Record:
@@ -88,8 +88,7 @@ def run(scale: Scale) -> list[Line]:
     measures = {}
     for length in lengths:
         for share in WRITES:
-            # Only reads: so many that the write is never reached.
-            setting = round(length / turn_us), round(1 / share) - 1 if share else 2**62
+            setting = round(length / turn_us), round(1 / share) - 1 if share else _NEVER
             measures["cell", length, share] = partial(measure, partial(through_cell, domain, cell, *setting))
             measures["lock", length, share] = partial(measure, partial(under_lock, lock, record, *setting))
     found, _ = interleaved(scale, _REPEATS, measures)
@@ -97,6 +96,35 @@ def run(scale: Scale) -> list[Line]:
         share: {length: ratios(found["cell", length, share], found["lock", length, share]) for length in lengths}
         for share in WRITES
     }
-    lines = [_line(share, points[share]) for share in WRITES]
-    lines[0] = _with_graph(lines[0], points)
-    return lines
+    graph = Graph(
+        "ratio",
+        "What two threads get done with a cell / with a lock: below 1 the cell loses",
+        f"us of work in each section ({_NO_LENGTH_US} stands for none)",
+        "throughput with a cell / with threading.Lock",
+        [
+            *(
+                Curve(f"{100 * share:g} % writes", [(length or _NO_LENGTH_US, of[length]) for length in lengths])
+                for share, of in points.items()
+            ),
+            Curve("break-even", [(length or _NO_LENGTH_US, Spread.of([1.0])) for length in lengths]),
+        ],
+        log_x=True,
+        log_y=True,
+    )
+    return [_line(share, points[share], graph if share == WRITES[0] else None) for share in WRITES]
+
+
+def _line(share: float, by_length: dict[float, Spread], graph: Graph | None) -> Line:
+    """The spread is that of the shortest sections."""
+    shortest = min(by_length)
+    lost = [f"{length:g}" for length, spread in by_length.items() if spread.median < 1]
+    return Line(
+        f"{100 * share:g} % writes, sections without work: cell / lock",
+        by_length[shortest],
+        "x",
+        None,
+        {f"sections of {length:g} us: x": spread.median for length, spread in by_length.items()},
+        f"the cell LOSES at {', '.join(lost)} us" if lost else "the cell wins at every length",
+        graph=graph,
+        more_is_better=True,
+    )
