@@ -10,7 +10,7 @@ cdef rcu_domain *python_domain() noexcept                      # a new one; NULL
 # `arguments` are the callable, then its positional ones, then those that `names` (a tuple, or NULL) names.
 cdef int defer_call(rcu_domain *domain, PyObject *const *arguments, Py_ssize_t count, PyObject *names) except -1
 cdef int defer_drop(rcu_domain *domain, PyObject *obj) except -1
-# The same in two steps, for one that the caller holds: waits for room, as it may raise; then cannot fail, but for memory.
+# The same in two steps, for one that the caller holds: waits for room, and may raise; then fails for memory only.
 cdef int admit(rcu_domain *domain, str what) except -1
 cdef bint defer_reference(rcu_domain *domain, PyObject *obj) noexcept nogil  # False: it is still the caller's
 cdef int wait_for_deferred(rcu_domain *domain, uint64_t until, object timeout) except -1  # blocks

@@ -17,7 +17,7 @@ from rcu._refcount cimport (
 from rcu._replaced cimport new_replaced
 from rcu._sections cimport attached, check_guard, this_thread
 from rcu._waits cimport wait_in_naps
-from rcu._writers cimport WriterLock, stop_writing, try_to_write, wait_to_write, writes
+from rcu._writers cimport stop_writing, try_to_write, wait_to_write, writes
 
 from rcu._domain import default_domain
 from rcu.errors import DeadlockError
@@ -47,9 +47,10 @@ value_member.name = b"value"
 value_member.type = Py_T_OBJECT_EX
 value_member.offset = RCU_HELD_AT
 value_member.flags = Py_READONLY
-value_member.doc = (b"What is published now. An attribute that the interpreter reads by itself: there is no faster read.\n\n"
-                    b"Never blocks; may be read anywhere. In a section of the domain it stays whole until the section\n"
-                    b"ends, even where an updater closes or frees what it replaces. The kernel's ``rcu_dereference()``.")
+value_member.doc = (
+    b"What is published now. An attribute that the interpreter reads by itself: there is no faster read.\n\n"
+    b"Never blocks; may be read anywhere. In a section of the domain it stays whole until the section ends, even\n"
+    b"where an updater closes or frees what it replaces. The kernel's ``rcu_dereference()``.")
 
 shorten = Repr(maxlevel=3, maxstring=60, maxother=60).repr
 
@@ -103,7 +104,8 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
 
     def __setattr__(self, name, value):
         if name == "value":
-            raise AttributeError("the value of a cell is not assigned but published: cell.set(new)", name=name, obj=self)
+            raise AttributeError("the value of a cell is not assigned but published: cell.set(new)",
+                                 name=name, obj=self)
         raise AttributeError(f"a cell has no attribute {name!r} that can be assigned", name=name, obj=self)
 
     def __delattr__(self, name):
@@ -255,8 +257,8 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
         if try_to_write(&self.lock):
             return 0
         if writes(&self.lock):
-            raise DeadlockError(f"{what} by {this_thread()} in the function of its own Cell.update(): writers of a cell "
-                                "take turns, so it would wait for itself; return the new value from the function")
+            raise DeadlockError(f"{what} by {this_thread()} in the function of its own Cell.update(): writers of a "
+                                "cell take turns, so it would wait for itself; return the new value from the function")
         wait_in_naps(self._domain.engine, wait_to_write, <uint64_t>&self.lock, RCU_NEVER)
         return 0
 
@@ -269,8 +271,8 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
 
     cdef int retire(self, PyObject *old, str what) except -1:
         if old is not NULL and not defer_reference(self._domain.engine, old):
-            raise MemoryError(f"domain {self._domain._name!r}: {what}: the new value is published, but there is no memory "
-                              "to retire the old one, which is never freed")
+            raise MemoryError(f"domain {self._domain._name!r}: {what}: the new value is published, but there is no "
+                              "memory to retire the old one, which is never freed")
         return 0
 
 

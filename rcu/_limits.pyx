@@ -39,7 +39,8 @@ def set_garbage_limit(limits=_ALL, /, *, number=NUMBER, nbytes=NBYTES, age=AGE):
             raise TypeError("set_garbage_limit(None) turns all limits off, and takes no others")
         number = nbytes = age = None
     elif limits is not _ALL:
-        raise TypeError(f"set_garbage_limit() takes its limits by name, or None, not {type(limits).__name__} {limits!r}")
+        raise TypeError("set_garbage_limit() takes its limits by name, or None, not "
+                        f"{type(limits).__name__} {limits!r}")
     limit.number = count_of("number", number)
     limit.nbytes = count_of("nbytes", nbytes)
     limit.age_ns = RCU_NEVER if age is None else nanoseconds("age", age)

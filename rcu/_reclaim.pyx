@@ -7,8 +7,9 @@ from rcu._gate cimport Passage, count_busy, enter, is_shut, leave
 from rcu._grace cimport COMPLETED, needed, quiesce, wait
 from rcu._headers cimport (
     RCU_ABSENT, RCU_ASLEEP, RCU_AWAKE, RCU_DEFERRED, RCU_NEVER, RCU_NS_PER_SECOND, rcu_clock, rcu_cond_broadcast,
-    rcu_cond_signal, rcu_cond_wait, rcu_exit, rcu_fetch_add, rcu_fetch_sub, rcu_full_barrier, rcu_held, rcu_load_relaxed,
-    rcu_mutex_lock, rcu_mutex_unlock, rcu_slot, rcu_store_relaxed, rcu_store_release, rcu_thread_ident,
+    rcu_cond_signal, rcu_cond_wait, rcu_exit, rcu_fetch_add, rcu_fetch_sub, rcu_full_barrier, rcu_held,
+    rcu_load_relaxed, rcu_mutex_lock, rcu_mutex_unlock, rcu_slot, rcu_store_relaxed, rcu_store_release,
+    rcu_thread_ident,
 )
 from rcu._queue cimport enqueued, is_log, is_queued, leave_log, pending, take_all
 from rcu._slots cimport depth, domain_free, visit, visit_mine

@@ -11,8 +11,8 @@ cdef int share_methods(type cls) except -1
 cdef void defer_count(PyObject *obj) noexcept
 cdef bint is_deferred(PyObject *obj) noexcept  # the collector alone frees it
 
-# Publishes `new` in `where`, a member of `owner`, and holds a reference to it there; what was there is the caller's, who
-# may drop it at once as far as readers in bytecode are concerned. Readers of `where` must not be borrowing.
+# Publishes `new` in `where`, a member of `owner`, and holds a reference to it there. What was there is the caller's,
+# who could drop it at once, were there no readers but those in bytecode: they take what they find, and do not borrow.
 cdef PyObject *exchange(PyObject *owner, PyObject **where, PyObject *new) noexcept
 
 # For methods and members that Cython would make slower than the interpreter can.

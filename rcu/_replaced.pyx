@@ -5,7 +5,6 @@ from types import GenericAlias
 
 cimport cython
 from cpython.object cimport PyObject
-from libc.stdint cimport uint64_t
 
 from rcu._calls cimport defer_reference
 from rcu._domain cimport Domain

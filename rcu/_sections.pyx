@@ -158,7 +158,8 @@ cdef int check_guard(object guard, rcu_domain *engine, object name, str what) ex
         raise TypeError(f"{what} takes a guard, as domain.read() makes one, not {type(guard).__name__} {guard!r}")
     witness = <Guard>guard
     if witness.engine != engine:
-        raise SectionError(f"{what}: {guard!r} witnesses no section of domain {name!r}; make one by read() of that domain")
+        raise SectionError(f"{what}: {guard!r} witnesses no section of domain {name!r}; make one by read() of that "
+                           "domain")
     if thread_serial() != witness.thread:
         raise WrongThreadError(f"{what}: {guard!r} is used by {this_thread()}, but belongs to the thread that called "
                                "read(); a section protects what its own thread reads")

@@ -8,7 +8,9 @@ from libc.stdint cimport uint64_t
 
 from rcu._clock cimport deadline, nanoseconds
 from rcu._grace cimport COMPLETED, awaited, is_over, poll, quiesce, stalled, take_abandoned, wait
-from rcu._headers cimport RCU_NEVER, RCU_NS_PER_SECOND, rcu_awaited, rcu_clock, rcu_held, rcu_load_relaxed, rcu_thread_ident
+from rcu._headers cimport (
+    RCU_NEVER, RCU_NS_PER_SECOND, rcu_awaited, rcu_clock, rcu_held, rcu_load_relaxed, rcu_thread_ident,
+)
 from rcu._sections cimport this_thread
 from rcu._slots cimport depth, visit_mine
 from rcu._threads cimport find

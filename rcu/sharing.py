@@ -35,8 +35,8 @@ def share[T](obj: T, *, deep: bool = False) -> T:
 
     For what many threads load: in bytecode, that is from a variable, an attribute or a tuple; what a call returns is
     counted all the same, and the look-up in a mapping is one. The cyclic collector alone frees it then. Free-threaded
-    CPython 3.14 and later can do so for objects that the collector tracks; for all others (str, int, float, bytes, tuples
-    of them), and elsewhere, nothing happens. It cannot be undone. Never blocks; may be called in a section.
+    CPython 3.14 and later can do so for objects that the collector tracks; for all others (str, int, float, bytes,
+    tuples of them), and elsewhere, nothing happens. It cannot be undone. Never blocks; may be called in a section.
 
     :param deep: everything that it contains, too: items, keys, attributes, and theirs. Classes, modules, functions and
         frames are not followed. What is put in later is not shared. With `deep` it stops all threads a few times, as
