@@ -9,6 +9,8 @@ trap 'rm -rf "$pythons"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+# Of what is optional, all: the sanitizers' runs make do without.
+extras=test,bench,plot
 all=--all
 if [ "${RCU_TEST_ONLY:-0}" != 0 ]; then all=; fi
 sh "$root/ci/python.sh" $all >"$pythons/list"
@@ -20,9 +22,9 @@ number=0
 while IFS= read -r python; do
     number=$((number + 1))
     if [ "$number" = 1 ]; then
-        sh "$root/ci/build.sh" "$python" >"$pythons/$number" </dev/null &
+        sh "$root/ci/build.sh" "$python" "$extras" >"$pythons/$number" </dev/null &
     else
-        sh "$root/ci/build.sh" "$python" >"$pythons/$number" 2>"$pythons/$number.said" </dev/null &
+        sh "$root/ci/build.sh" "$python" "$extras" >"$pythons/$number" 2>"$pythons/$number.said" </dev/null &
     fi
 done <"$pythons/list"
 wait

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import sys
 
@@ -71,10 +72,16 @@ def test_each_case_yields_lines(bench, case):
     assert found["machine"]["gil"] == getattr(sys, "_is_gil_enabled", lambda: True)()
     assert list(found["cases"]) == [case]
     assert found["cases"][case]
+    names = [line["what"] for line in found["cases"][case]]
+    assert len(set(names)) == len(names), "older runs are compared by these"
     for line in found["cases"][case]:
         assert set(line) == KEYS
         assert line["what"]
-        if line["not_measured"] is None:
+        if line["graph"] is not None:
+            assert re.fullmatch("[a-z0-9-]+", line["graph"]["name"]), "is part of a file's name"
+            assert line["graph"]["curves"]
+            assert all(curve["points"] for curve in line["graph"]["curves"])
+        if line["not_measured"] is None and (line["graph"] is None or line["median"] is not None):
             assert 0 <= line["min"] <= line["median"] <= line["max"]
             assert line["figures"]
             assert line["verdict"] == (line["target"] and "not judged")
@@ -159,6 +166,7 @@ class TestWithout:
 
 def test_without_a_second_processor(bench, monkeypatch):
     monkeypatch.setattr("rcu.bench.measure.processors", lambda: [0])
+    monkeypatch.setattr("rcu.bench.laps.processors", lambda: [0])
     monkeypatch.setattr("rcu.bench.cases.section_python.processors", lambda: [0])
     for case in "grace_busy", "grace_shared":
         assert all(line["not_measured"] for line in lines_of(bench("--quick", "--json", case), case))
@@ -221,6 +229,8 @@ class TestReport:
             (Target(2.0), "ok"),
             (Target(3.0, low=2.5), "missed"),
             (Target(3.0, low=2.0), "ok"),
+            (Target(low=2.0), "ok"),
+            (Target(low=2.5), "missed"),
             (None, None),
         ],
     )

@@ -14,10 +14,11 @@ SAME = "same within the spread"
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A line beside the older one. `ratio` is of the medians, this one's over the older one's."""
+    """A line beside the older one: what that was, in its unit, and the ratio of this median to that one."""
 
     verdict: str
     was: Spread | None = None
+    unit: str = ""
     ratio: float | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -66,15 +67,19 @@ class Comparison:
             return Compared("no such line there")
         if old.spread is None or line.spread is None:
             where = "there" if line.spread is not None else "here" if old.spread is not None else "there and here"
-            return Compared(f"without a figure {where}", old.spread)
-        if (old.unit, old.more_is_better) != (line.unit, line.more_is_better):
-            return Compared(f"not comparable: the unit was {old.unit!r}, is {line.unit!r}", old.spread)
+            return Compared(f"without a figure {where}", old.spread, old.unit)
+        if old.unit != line.unit:
+            return Compared(f"not comparable: the unit was {old.unit!r}, is {line.unit!r}", old.spread, old.unit)
+        if old.more_is_better != line.more_is_better:
+            return Compared(
+                f"not comparable: {'more' if old.more_is_better else 'less'} was better", old.spread, old.unit
+            )
         ratio = line.spread.median / old.spread.median if old.spread.median else None
         if line.spread.overlaps(old.spread):
             verdict = SAME
         else:
             verdict = "better" if (line.spread.median > old.spread.median) == line.more_is_better else "worse"
-        return Compared(verdict, old.spread, ratio)
+        return Compared(verdict, old.spread, old.unit, ratio)
 
     def only_there(self, case: str, lines: list[Line]) -> list[str]:
         """The lines of the case that this run has no more."""

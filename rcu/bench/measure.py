@@ -20,6 +20,7 @@ except ImportError:  # Windows
     resource = None
 
 NS = 1e9
+LEFT_OUT = "left out, for other programs took a processor: {} repeats"
 PATIENCE = 60.0
 _SMALL_STACK = 256 * 1024
 _CALIBRATION_PAUSE = 1000
@@ -73,7 +74,7 @@ def repeated[T](scale: Scale, repeats: int, measure: Callable[[], T], *, here: b
             found.append(value)
     if len(found) < scale.count(_FEWEST, 1):
         raise NotMeasured("other programs took the processors most of the time; try while the machine is idle")
-    return found, f"left out, for other programs took a processor: {disturbed} repeats" if disturbed else ""
+    return found, LEFT_OUT.format(disturbed) if disturbed else ""
 
 
 def pairs(

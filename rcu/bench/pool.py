@@ -1,13 +1,15 @@
 """A case in several fresh processes: where things lie in memory, and what strings hash to, is a process's luck."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from rcu.bench import record
 from rcu.bench.apart import run_apart
 from rcu.bench.findings import Curve, Graph, Line, Spread
-from rcu.bench.measure import NotMeasured
+from rcu.bench.measure import LEFT_OUT, NotMeasured
 
+_LEFT_OUT = re.compile(re.escape(LEFT_OUT).replace(r"\{\}", r"(\d+)"))
 _CHILD = "from rcu.bench import main\nsys.exit(main(sys.argv[1:], 'rcu bench'))\n"
 
 
@@ -33,7 +35,7 @@ def pooled(found: Sequence[Sequence[Line]]) -> list[Line]:
 
 def _pooled(lines: list[Line], processes: int) -> Line:
     measured = [line for line in lines if line.missing is None]
-    notes = list(dict.fromkeys(line.note for line in measured if line.note))
+    notes = _notes(line.note for line in measured)
     reasons = list(dict.fromkeys(line.missing for line in lines if line.missing is not None))
     if not measured:
         return Line(lines[0].what, missing="; ".join(reasons))
@@ -48,10 +50,18 @@ def _pooled(lines: list[Line], processes: int) -> Line:
         first.unit,
         first.target,
         {name: median(line.figures[name] for line in measured if name in line.figures) for name in first.figures},
-        " / ".join(notes),
+        "; ".join(notes),
         graph=_graph(graphs) if graphs else None,
         more_is_better=first.more_is_better,
     )
+
+
+def _notes(notes: Iterable[str]) -> list[str]:
+    """Their parts, each once, and the sum of the repeats that were left out."""
+    parts = [part for note in notes for part in note.split("; ") if part]
+    left_out = [int(found[1]) for part in parts if (found := _LEFT_OUT.fullmatch(part))]
+    others = [part for part in dict.fromkeys(parts) if not _LEFT_OUT.fullmatch(part)]
+    return others + [LEFT_OUT.format(sum(left_out))] * bool(left_out)
 
 
 def _spread(spreads: Sequence[Spread]) -> Spread:

@@ -40,9 +40,9 @@ def text(line: Line, scale: Scale, compared: Compared | None = None) -> str:
             row += f"   target {_range(line.target)}{_unit(line.unit)}: {verdict(line, not scale.quick)}"
         rows.append(row)
     if compared is not None:
-        was = "" if compared.was is None else f"{_spread(compared.was, line.unit)}, "
+        was = "" if compared.was is None else f"was {_spread(compared.was, compared.unit)}, "
         ratio = "" if compared.ratio is None else f"{number(compared.ratio)} of it: "
-        rows.append(f"    was {was}{ratio}{compared.verdict}" if was else f"    {compared.verdict}")
+        rows.append(f"    {was}{ratio}{compared.verdict}")
     if line.graph is not None:
         rows += [f"    {row}" for row in _table(line.graph)]
     if line.figures:

@@ -24,8 +24,8 @@ from rcu.bench.measure import (
 
 TITLE = "set, swap, compare_and_set and update of a cell beside a lock; two threads read meanwhile, and nobody"
 TARGET_NS = Target(1000)
-_WRITES = 20_000
-_REPEATS = 31
+_WRITES = 100_000
+_REPEATS = 15
 _READERS = 2
 _PROCESSOR_TIME = "processor time of the writer, for readers and the reclaimer want the processors, too"
 
@@ -61,6 +61,11 @@ def update_all(cell: Cell, values: list) -> None:
         cell.update(func)
 
 
+def write_all(write: Callable[[object], object], values: list) -> None:
+    for new in values:
+        write(new)
+
+
 def set_under_lock(pair: tuple[threading.Lock, rivals.Holder], values: list) -> None:
     lock, holder = pair
     for new in values:
@@ -84,59 +89,80 @@ def update_under_lock(pair: tuple[threading.Lock, rivals.Holder], values: list) 
 class Way:
     """To write; `read` is what readers do meanwhile, `settle` what ends the writes' consequences."""
 
-    name: str
     write: Callable[[list], None]
     read: Loop
-    settle: Callable[[], object]
-    target: Target | None = None
+    settle: Callable[[], object] = lambda: None
+
+
+def through_cell(write: Callable[[Cell, list], None]) -> Way:
+    domain = Domain("bench")
+    cell = Cell(Payload(), domain=domain)
+    return Way(partial(write, cell), over(read_in_section, (domain, cell)), domain.barrier)
+
+
+def under_lock(write: Callable[[tuple[threading.Lock, rivals.Holder], list], None]) -> Way:
+    pair = threading.Lock(), rivals.Holder(Payload())
+    return Way(partial(write, pair), over(rivals.read_under_lock, pair))
+
+
+def through_ref() -> Way:
+    rival = rivals.atomic_ref(Payload())
+    return Way(partial(write_all, rival.write), rival.read)
+
+
+WAYS: dict[str, Callable[[], Way]] = {
+    "cell.set(new)": partial(through_cell, set_all),
+    "cell.swap(new)": partial(through_cell, swap_all),
+    "cell.compare_and_set(old, new)": partial(through_cell, exchange_all),
+    "cell.update(func)": partial(through_cell, update_all),
+    "with lock: holder.value = new": partial(under_lock, set_under_lock),
+    "with lock: holder.value = func(holder.value)": partial(under_lock, update_under_lock),
+    "cereggii.AtomicRef.set(new)": through_ref,
+}
 
 
 def run(scale: Scale) -> list[Line]:
-    domain = Domain("bench")
-    cell = Cell(Payload(), domain=domain)
-    lock, holder = pair = threading.Lock(), rivals.Holder(Payload())
-    target = TARGET_NS if readers_may_leave_counts() else None
-    through_cell = over(read_in_section, (domain, cell)), domain.barrier
-    through_lock = over(rivals.read_under_lock, (lock, holder)), lambda: None
-    ways = [
-        Way("cell.set(new)", partial(set_all, cell), *through_cell, target),
-        Way("cell.swap(new)", partial(swap_all, cell), *through_cell),
-        Way("cell.compare_and_set(old, new)", partial(exchange_all, cell), *through_cell),
-        Way("cell.update(func)", partial(update_all, cell), *through_cell),
-        Way("with lock: holder.value = new", partial(set_under_lock, pair), *through_lock),
-        Way("with lock: holder.value = func(holder.value)", partial(update_under_lock, pair), *through_lock),
-    ]
     lines = []
-    for way in ways:
-        what = f"{way.name}, two threads read meanwhile"
-        lines.append(line_or_reason(what, partial(_with_readers, scale, what, way)))
-    for way in ways:
-        what = f"{way.name}, nobody reads"
-        lines.append(line_or_reason(what, partial(_line, scale, what, way, None, None)))
+    for name, make in WAYS.items():
+        what = f"{name}, two threads read meanwhile"
+        target = TARGET_NS if name == "cell.set(new)" and readers_may_leave_counts() else None
+        lines.append(line_or_reason(what, partial(_with_readers, scale, what, make, target)))
+    for name, make in WAYS.items():
+        what = f"{name}, nobody reads"
+        lines.append(line_or_reason(what, partial(_alone, scale, what, make)))
     return lines
 
 
-def _with_readers(scale: Scale, what: str, way: Way) -> Line:
+def _with_readers(scale: Scale, what: str, make: Callable[[], Way], target: Target | None) -> Line:
     require_threads_in_parallel()
+    way = make()
     with Readers(partial(way.read, LAP), _READERS) as readers:
-        return _line(scale, what, way, way.target, readers)
+        found, said = repeated(
+            scale, _REPEATS, partial(readers.watch, partial(_write, way, scale.count(_WRITES, 500))), here=False
+        )
+        figures = {
+            "elapsed ns": ns([took for _, took in found]),
+            "fewest reads of a thread meanwhile": readers.fewest * LAP,
+        }
+    return _line(what, [ran for ran, _ in found], target, figures, said)
 
 
-def _line(scale: Scale, what: str, way: Way, target: Target | None, readers: Readers | None) -> Line:
-    count = scale.count(_WRITES, 500)
+def _alone(scale: Scale, what: str, make: Callable[[], Way]) -> Line:
+    way, count = make(), scale.count(_WRITES, 500)
+    found, said = repeated(scale, _REPEATS, partial(_write, way, count), here=False)
+    return _line(what, [ran for ran, _ in found], None, {"writes": count}, said)
 
-    def measure() -> tuple[float, float]:
-        values = [Payload() for _ in range(count)]
-        began, ran = time.perf_counter_ns(), time.thread_time_ns()
-        way.write(values)
-        ran, took = time.thread_time_ns() - ran, time.perf_counter_ns() - began
-        way.settle()
-        return ran / NS / count, took / NS / count
 
-    watched = measure if readers is None else partial(readers.watch, measure)
-    found, said = repeated(scale, _REPEATS, watched, here=readers is None)
-    ran, took = [pair[0] for pair in found], [pair[1] for pair in found]
-    figures = {"elapsed ns": ns(took)}
-    if readers is not None:
-        figures["fewest reads of a thread meanwhile"] = readers.fewest * LAP
-    return Line(what, Spread.of([seconds * NS for seconds in ran]), "ns", target, figures, said or _PROCESSOR_TIME)
+def _write(way: Way, count: int) -> tuple[float, float]:
+    """Seconds for a write: of the processor, and elapsed."""
+    values = [Payload() for _ in range(count)]
+    began, ran = time.perf_counter_ns(), time.thread_time_ns()
+    way.write(values)
+    ran, took = time.thread_time_ns() - ran, time.perf_counter_ns() - began
+    way.settle()
+    return ran / NS / count, took / NS / count
+
+
+def _line(what: str, ran: list[float], target: Target | None, figures: dict[str, float], said: str) -> Line:
+    note = f"{_PROCESSOR_TIME}; {said}".rstrip("; ")
+    return Line(what, Spread.of([seconds * NS for seconds in ran]), "ns", target, figures, note)
