@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from rcu.bench.laps import Loop, alone
-from rcu.bench.measure import NS, Disturbed, NotMeasured, Scale, at_once, pinned, preemptions
+from rcu.bench.measure import LEFT_OUT, NS, Disturbed, NotMeasured, Scale, at_once, pinned, preemptions
 
 _TRIES = 30  # for each measurement
 _FEWEST = 5  # repeats that tell anything
@@ -37,7 +37,7 @@ def interleaved[Key, T](
             found.append({key: undisturbed(measure) for key, measure in measures.items()})
     if len(found) < 1 + scale.count(_FEWEST, 1):
         raise NotMeasured("other programs took the processors most of the time; try while the machine is idle")
-    said = f"made again, for other programs took a processor: {disturbed} measurements" if disturbed else ""
+    said = LEFT_OUT.format(disturbed) if disturbed else ""
     return {key: [repeat[key] for repeat in found[1:]] for key in measures}, said
 
 
