@@ -1,9 +1,9 @@
 """A router of 10,000 routes whose table is swapped while it serves.
 
-A table is built aside and published when it is complete, so no request sees half of one, and a request looks
-everything up in the table that it read first. An old table waits for a grace period and then for the cyclic collector,
-since readers do not count their references to what a cell holds. Left to itself the collector may come late;
-`rcu.set_garbage_limit` has the domain's reclaimer call it, so memory stays bounded however often the table is swapped.
+A table is built aside and published when it is complete, so no request sees half of one. A request is a section and
+keeps to the table that it began with. So an old table dies in the reclaimer, once no request uses it any more, and not
+in the thread that happens to use it last. Since readers do not count their references to what a cell holds, it waits
+there for the cyclic collector; `rcu.set_garbage_limit` has the reclaimer call that in time.
 """
 
 import gc
@@ -17,9 +17,9 @@ import rcu
 ROUTES = 10_000
 THREADS = 3
 TABLES = 25  # that each thread must meet before it ends
-GARBAGE = 3  # old tables that may wait for the collector
-# The current one; those before their grace period, and before the collector; one in the hands of each thread.
-ALIVE = 1 + GARBAGE + GARBAGE + (THREADS + 1)
+GARBAGE = 3  # old tables that may wait for their grace period, and as many for the collector
+# At most: the current one and the next; those in or after their grace period; those that wait for the collector.
+ALIVE = 2 + 2 * GARBAGE + 2 * GARBAGE
 
 
 class Table:
@@ -67,23 +67,26 @@ class Tables:
         return sum(thread in threads for thread in self._deaths)
 
 
+def handle(table: Table, number: int) -> int:
+    """Looks up the two routes of a request; the version of the table."""
+    found = table.match(f"/shop/{number}"), table.match(f"/users/anna/{number}")
+    if found != ((table.version, number),) * 2:
+        raise RuntimeError(f"table {table.version} led to {found}")
+    return table.version
+
+
 def serve(routes: rcu.Cell[Table]) -> tuple[int, int, int]:
     """Handles requests until it has met enough tables; how many of both there were, and on which thread."""
     requests = 0
     met: set[int] = set()
     while len(met) < TABLES:
-        table = routes.value
-        number = requests % (ROUTES // 2)
-        found = table.match(f"/shop/{number}"), table.match(f"/users/anna/{number}")
-        if found != ((table.version, number),) * 2:
-            raise RuntimeError(f"table {table.version} led to {found}")
-        met.add(table.version)
+        with routes.domain:
+            met.add(handle(routes.value, requests % (ROUTES // 2)))
         requests += 1
     return requests, len(met), threading.get_ident()
 
 
 def main() -> None:
-    # A writer waits while so many old tables are before their grace period.
     domain = rcu.Domain("routes", backlog_limit=GARBAGE)
     rcu.set_garbage_limit(number=GARBAGE)
     tables = Tables()

@@ -45,7 +45,7 @@ def requests() -> tuple[int, int]:
 
 
 class InCell:
-    """No section: what a thread holds stays alive, and a table need not be closed."""
+    """In sections, so that old tables die in the reclaimer and not in the thread that serves."""
 
     def __init__(self) -> None:
         self._domain = rcu.Domain("router")
@@ -61,7 +61,8 @@ class InCell:
         number, different = requests()
         for _ in range(turns):
             number = (number * 21 + 7) % different  # all of them, scattered
-            self._routes.value.match(f"/users/anna/{number}")
+            with self._domain:
+                self._routes.value.match(f"/users/anna/{number}")
 
     def swap(self) -> None:
         self._routes.set(next(self._tables))
