@@ -1,6 +1,7 @@
 """What the benchmark compares cells with: that it is read and written, or that the package is named."""
 
 import importlib.util
+import itertools
 import sys
 import threading
 import weakref
@@ -9,7 +10,7 @@ from collections import Counter
 import pytest
 
 from rcu.bench import rivals
-from rcu.bench.laps import alone, beside, flatness, over, turn
+from rcu.bench.laps import _Lap, _together, alone, beside, flatness, over, turn
 from rcu.bench.measure import Disturbed, NotMeasured, Readers, Scale, processors
 from threads import eventually
 
@@ -81,6 +82,24 @@ class TestLaps:
     @pytest.mark.parametrize("fair", [True, False])
     def test_turns_take_time(self, fair):
         assert turn(QUICK, over(rivals.read_value, rivals.Holder(1)), processors()[:1], 3, fair=fair) > 0
+
+    def test_only_laps_in_which_all_ran_count(self):
+        def laps(*ends, preempted=()):
+            return [_Lap(begin, begin, end, end not in preempted) for begin, end in itertools.pairwise(ends)]
+
+        ours = laps(0, 10, 20, 30, 40, 50)
+        assert _together([ours]) == [[10] * 5]
+        assert _together([ours, laps(10, 20, 50)]) == [[10] * 4, [10, 30]]
+        assert _together([ours, laps(5, 15, 25, 45)]) == [[10] * 3, [10, 10, 20]]
+        assert _together([ours, laps(0, 20, 40, 50, preempted=[40])]) == [[10] * 3, [20, 10]]
+        assert _together([laps(0, 10, 20, preempted=[10]), laps(0, 10, 20)]) == [[10], [10]]
+        assert _together([ours, laps(50, 60)]) == [[], []]
+
+    def test_too_few_such_laps_are_a_disturbance(self, monkeypatch):
+        monkeypatch.setattr("rcu.bench.laps._together", lambda _: [[10] * 9])
+        with pytest.raises(Disturbed):
+            turn(Scale(quick=False), lambda _: None, processors()[:1])
+        assert turn(QUICK, lambda _: None, processors()[:1], 2) == pytest.approx(5e-9)
 
     @pytest.mark.parametrize("usable", [[], [0]])
     def test_two_threads_need_two_processors(self, monkeypatch, usable):

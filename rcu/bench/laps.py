@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import FunctionType
+from typing import NamedTuple
 
 from rcu.bench.findings import Line, Target
 from rcu.bench.measure import (
@@ -26,6 +27,7 @@ from rcu.bench.measure import (
 
 LAP = 500  # turns
 LAPS = 50
+_FEWEST = 10  # laps of each thread that tell anything
 _REPEATS = 51
 
 type Loop = Callable[[int], object]
@@ -57,33 +59,58 @@ def alone(loop: Loop, turns: int) -> float:
 
 
 def turn(scale: Scale, loop: Loop, where: Sequence[int], lap: int = LAP, *, fair: bool = True) -> float:
-    """Seconds for a turn, on a thread on each of these processors at once. Equal counts for each thread; a lap
-    that began before the last one started, or ended after the first one was done, is left out. `fair`: each thread
-    gets on like the others, so the median lap tells; else the sum of what the threads do does."""
+    """Seconds for a turn, on a thread on each of these processors at once: of the laps in which all of them ran.
+    `fair`: each thread gets on like the others, so the median lap tells; else the sum of what the threads do does."""
     start = threading.Barrier(len(where))
 
-    def run(processor: int) -> tuple[list[int], bool]:
+    def run(processor: int) -> list[_Lap]:
         with pinned(processor):
             loop(lap)
             start.wait()
-            before = preemptions()
-            marks = [time.perf_counter_ns()]
+            laps: list[_Lap] = []
+            before, idle = preemptions(), time.perf_counter_ns()
             for _ in range(LAPS):
+                began = time.perf_counter_ns()
                 loop(lap)
-                marks.append(time.perf_counter_ns())
-            return marks, preemptions() == before
+                ended, after = time.perf_counter_ns(), preemptions()
+                laps.append(_Lap(idle, began, ended, after == before))
+                before, idle = after, ended
+            return laps
 
-    runs = at_once([partial(run, processor) for processor in where])
-    scale.require(all(undisturbed for _, undisturbed in runs))
-    began, ended = max(marks[0] for marks, _ in runs), min(marks[-1] for marks, _ in runs)
-    common = [[b - a for a, b in itertools.pairwise(marks) if a >= began and b <= ended] for marks, _ in runs]
-    if not all(common):
+    together = _together(at_once([partial(run, processor) for processor in where]))
+    scale.require(all(len(laps) >= _FEWEST for laps in together))
+    if not all(together):
         raise Disturbed
     if fair:
-        took = statistics.median(itertools.chain.from_iterable(common))
+        took = statistics.median(itertools.chain.from_iterable(together))
     else:
-        took = statistics.harmonic_mean([statistics.fmean(laps) for laps in common])
+        took = statistics.harmonic_mean([statistics.fmean(laps) for laps in together])
     return took / lap / NS
+
+
+class _Lap(NamedTuple):
+    """When it began and ended, when the one before it had, and whether the thread kept its processor since."""
+
+    idle: int
+    began: int
+    ended: int
+    kept: bool
+
+
+def _together(runs: Sequence[Sequence[_Lap]]) -> list[list[int]]:
+    """How long the laps of each took in which none of them was preempted, had not begun or was done."""
+    first, last = max(laps[0].began for laps in runs), min(laps[-1].ended for laps in runs)
+    gaps = [(lap.idle, lap.ended) for laps in runs for lap in laps if not lap.kept]
+    return [
+        [
+            lap.ended - lap.began
+            for lap in laps
+            if first <= lap.began
+            and lap.ended <= last
+            and not any(lap.began < end and begin < lap.ended for begin, end in gaps)
+        ]
+        for laps in runs
+    ]
 
 
 def flatness(
@@ -129,4 +156,4 @@ def beside(
 
 
 def note(said: str, lap: int = LAP) -> str:
-    return f"{LAPS} laps of {lap} turns on each pinned thread; {said}".rstrip("; ")
+    return f"{LAPS} laps of {lap} turns on each pinned thread, those in which all ran; {said}".rstrip("; ")
