@@ -15,6 +15,7 @@ _ENTRIES = 43_690  # as many as a table of 1 MB has room for
 _WARM_UP = 0.1  # of the updates
 _LOOKS = 30  # meanwhile; then 100 for all
 _LIMIT = 64 * 2**20  # the default
+_BACKLOG = 16  # dicts of that size that may wait for their grace period, where the reclaimer is slow to be run
 _MB = 1e6
 # A process of its own: what earlier cases have freed would be used again, and count as nothing.
 _CHILD = "from rcu.bench.cases import cell_garbage\ncell_garbage.print_memory(*map(int, sys.argv[1:]))\n"
@@ -52,7 +53,7 @@ def run(scale: Scale) -> list[Line]:
             "x",
             Target(4.0),
             {"first MB": first / _MB, "most MB": most / _MB, "collections for the limit's sake": collections},
-            "what was freed by the reclaimer stays with the process until it allocates again",
+            f"backlog_limit={_BACKLOG}; what the reclaimer frees stays with the process until it allocates again",
         ),
         Line(
             "limit off: growth for each update",
@@ -82,7 +83,7 @@ def print_memory(count: int, limited: int) -> None:
     # Interned strings and small numbers are immortal, so that a copy is not about counting references.
     version = {sys.intern(f"key {number}"): 0 for number in range(_ENTRIES)}
     changed = next(iter(version))
-    cell = rcu.Cell(version)
+    cell = rcu.Cell(version, domain=rcu.Domain("bench", backlog_limit=_BACKLOG))
     if not limited:
         rcu.set_garbage_limit(None)
     size = sys.getsizeof(version)
