@@ -56,12 +56,14 @@ def throughput(scale: Scale, loops: Sequence[Loop], seconds: float, where: Seque
         with place:
             turns = lap_turns(loop)
             start.wait()
-            before, done = preemptions(), 0
+            before, laps = preemptions(), 0
             began = time.perf_counter()
-            while (now := time.perf_counter()) < end:
+            while laps == 0 or time.perf_counter() < end:
                 loop(turns)
-                done += turns
-            return done / max(now - began, 1 / NS), preemptions() == before
+                laps += 1
+            took = time.perf_counter() - began
+            # Of one lap it is not known whether the others ran beside it.
+            return laps * turns / took, preemptions() == before and laps > 1
 
     places = [contextlib.nullcontext()] * len(loops) if where is None else [pinned(place) for place in where]
     runs = at_once([partial(run, *pair) for pair in zip(loops, places, strict=True)])
