@@ -14,6 +14,7 @@ from rcu.bench import main, scenario
 from rcu.bench.cases import (
     break_even,
     cell_bursts,
+    cell_keys,
     cell_readers,
     cell_updates,
     grace_readers,
@@ -179,6 +180,16 @@ class TestGraphs:
         )
         cell_bursts._percentiles(QUICK, way, True, *processors()[:2])
         assert len(written) % cell_bursts._BURST == 0
+
+    def test_keys_are_looked_up(self):
+        class Met(dict):
+            def __missing__(self, key):
+                self[key] = True
+                return True
+
+        met = Met()
+        cell_keys.look_up(rcu.Cell(met), cell_keys._KEYS)
+        assert set(met) == {cell_keys.make_key(number) for number in range(cell_keys._KEYS)}
 
     @pytest.mark.skipif(not readers_may_leave_counts(), reason="nothing is deferred there")
     def test_without_a_limit_memory_grows_by_a_dict_an_update(self, capsys):
