@@ -22,10 +22,10 @@ mkdir -p "$work"
 log=$cache/log/model.log
 : >"$log"
 # One file, so that each line has a number of its own: Spin confuses the names of several.
-for part in settings machine engine slots model; do
-    sed '/^#include/d' "$root/tests/model/$part.pml"
-done >"$work/whole.pml"
-cat "$root/tests/model/settings.pml" "$root/tests/model/deferred.pml" >"$work/deferred.pml"
+whole() { for part in "$@"; do sed '/^#include/d' "$root/tests/model/$part.pml"; done; }
+whole settings machine engine slots model >"$work/whole.pml"
+whole settings reclaim deferred >"$work/deferred.pml"
+whole settings machine writers >"$work/writers.pml"
 awk -v kinds="^($kinds)\$" -v names=" $* " '
     $1 ~ kinds && (names ~ /^ *$/ || index(names, " " $2 " ") || index(names, " " $3 " "))' "$runs" >"$work/todo"
 [ -s "$work/todo" ] || die "nothing in $runs is of this kind for $*"
@@ -66,7 +66,10 @@ explore() {
         mutant,*) defines="$defines -DMUTANT=$3" ;;
     esac
     source=whole
-    case $defines in *DEFERRED=1*) source=deferred ;; esac
+    case $defines in
+        *DEFERRED=1*) source=deferred ;;
+        *WRITERS=1*) source=writers ;;
+    esac
     optimize=-O0
     if [ "$1" = model ]; then optimize=-O1; fi
     # shellcheck disable=SC2086  # lists

@@ -19,7 +19,7 @@ from rcu._queue cimport outbox_of
 from rcu._reclaim cimport drop, hold
 from rcu._sections cimport this_thread
 from rcu._slots cimport attach, visit_mine
-from rcu._threads cimport find, reclaims
+from rcu._threads cimport find, reclaims, updates
 from rcu._waits cimport name_of, step_aside, wait_in_naps, waited_for
 
 from rcu.diagnostics import log_backlog
@@ -94,9 +94,10 @@ cdef bint make_room(rcu_domain *domain) except -1:
     cdef uint64_t number = room_at(domain, box)
     # Of any domain: a callback may wait for that section.
     cdef bint held = visit_mine(held_here) != 0
-    # No reclaimer waits, for any domain: callbacks of that one may be waiting for room in its own. Nor does who takes
-    # the interpreter down, when no callback of Python runs any more.
-    if held or reclaims():
+    # No reclaimer waits, for any domain: callbacks of that one may be waiting for room in its own. Nor does the
+    # function of an update: callbacks may be waiting to write to its cell. Nor does who takes the interpreter down,
+    # when no callback of Python runs any more.
+    if held or reclaims() or updates():
         if number != 0:
             rcu_store_relaxed(&box.check_at, box.enqueued + SECTION_CHECKS)  # who cannot wait need not look each time
         return number != 0 and held and warns_first(domain)

@@ -7,16 +7,18 @@ publishes by one exchange; what they take out is dropped after a grace period, b
 
 from cpython.object cimport PyObject
 
-from rcu._domain cimport Domain
+from rcu._headers cimport rcu_domain
 from rcu._writers cimport WriterLock
 
 cdef public class Cell [object RcuCell, type RcuCellType]:
     cdef object held         # read at any time; written by exchange() only, under the lock
-    cdef Domain _domain
+    cdef PyObject *domain_   # the Domain; not the collector's to clear, for methods may be called after that
+    cdef rcu_domain *engine  # its
     cdef WriterLock lock
     cdef bint is_deferring
     cdef object __weakref__
 
+    cdef void live_in(self, object domain) noexcept  # only while it is made
     cdef int begin(self, str what) except -1         # to write: waits for its turn; DeadlockError
     cdef int check(self, str what, object new) except -1  # before: ValueError; waits for room
     cdef int check_value(self, str what, object new) except -1

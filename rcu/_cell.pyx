@@ -10,17 +10,18 @@ from libc.stdint cimport uint64_t
 
 from rcu._calls cimport admit, defer_reference
 from rcu._domain cimport Domain
-from rcu._headers cimport RCU_NEVER
+from rcu._headers cimport RCU_NS_PER_SECOND, rcu_clock
 from rcu._refcount cimport (
     Py_READONLY, Py_T_OBJECT_EX, PyMemberDef, defer_count, exchange, put_member, share_methods,
 )
 from rcu._replaced cimport new_replaced
 from rcu._sections cimport attached, check_guard, this_thread
-from rcu._waits cimport wait_in_naps
+from rcu._threads cimport begin_update, end_update
+from rcu._waits cimport name_of, wait_in_naps
 from rcu._writers cimport stop_writing, try_to_write, wait_to_write, writes
 
-from rcu._domain import default_domain
-from rcu.errors import DeadlockError
+from rcu._domain import default_domain as the_default_domain
+from rcu.errors import DeadlockError, RcuError
 
 
 cdef extern from *:
@@ -37,10 +38,15 @@ cdef extern from "Python.h":
     void Py_INCREF(PyObject *obj) noexcept
     void Py_DECREF(PyObject *obj) noexcept
     void Py_XDECREF(PyObject *obj) noexcept
+    bint PyCoro_CheckExact(object obj) noexcept
     int Py_ReprEnter(object obj) except -1
     void Py_ReprLeave(object obj)
     object PyMember_GetOne(const char *obj, PyMemberDef *member)
 
+
+cdef uint64_t NAP_NS = RCU_NS_PER_SECOND // 10  # after which who waits to write looks whether anyone can still free it
+
+cdef object the_default = the_default_domain  # where the end of the program does not clear it
 
 cdef PyMemberDef value_member
 value_member.name = b"value"
@@ -62,7 +68,8 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
     :param value: what to publish first, any object but the cell itself.
     :param domain: the `Domain` whose sections protect what is read; ``None``: ``rcu.default_domain``.
     :param deferred: readers leave the reference counts of the cell and of what is published alone, which is what lets
-        them run side by side; the cyclic collector frees both, and garbage is bounded by ``rcu.set_garbage_limit()``.
+        them run side by side; the cyclic collector frees both, and what was replaced is bounded by
+        ``rcu.set_garbage_limit()``; cells that come and go are not, and are better counted.
         Free-threaded CPython 3.14 and later can do so for objects that the collector tracks, so not for str, int,
         float, bytes, or tuples of them. ``False``: all are counted, and a cell that is dropped dies at once.
     :raises TypeError: `domain` is no domain.
@@ -73,11 +80,12 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
     """
 
     def __cinit__(self, value, *, domain=None, deferred=True):
-        if domain is None:
-            domain = default_domain
-        elif type(domain) is not Domain:
-            raise TypeError(f"domain must be an rcu.Domain or None, not {type(domain).__name__} {domain!r}")
-        self._domain = <Domain>domain
+        # The default at first, for the collector knows of the cell by now, and so may whoever is asked for his repr.
+        self.live_in(the_default)
+        if domain is not None:
+            if type(domain) is not Domain:
+                raise TypeError(f"domain must be an rcu.Domain or None, not {type(domain).__name__} {domain!r}")
+            self.live_in(domain)
         self.is_deferring = bool(deferred)
         Py_XDECREF(self.publish(value))  # None was there
         if self.is_deferring:
@@ -86,16 +94,25 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
     def __del__(self):
         # Who has borrowed the value in a section may use it for as long as that lasts. No waiting for room: this may
         # be anywhere.
-        if self._domain is not None and not Py_IsFinalizing():
+        if self.engine is not NULL and not Py_IsFinalizing():
             Py_INCREF(<PyObject *>self.held)
-            defer_reference(self._domain.engine, <PyObject *>self.held)
+            defer_reference(self.engine, <PyObject *>self.held)
+
+    def __dealloc__(self):
+        Py_XDECREF(self.domain_)
+
+    cdef void live_in(self, object domain) noexcept:
+        Py_XDECREF(self.domain_)
+        Py_INCREF(<PyObject *>domain)
+        self.domain_ = <PyObject *>domain
+        self.engine = (<Domain>domain).engine
 
     def __repr__(self):
         value = PyMember_GetOne(<const char *><PyObject *>self, &value_member)
         if Py_ReprEnter(self) != 0:
             return "<rcu.Cell ...>"
         try:
-            return f"<rcu.Cell of {type(value).__name__} in domain {self._domain._name!r}: {shorten(value)}>"
+            return f"<rcu.Cell of {type(value).__name__} in domain {name_of(self.engine)!r}: {shorten(value)}>"
         finally:
             Py_ReprLeave(self)
 
@@ -117,7 +134,7 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
     @property
     def domain(self):
         """The domain whose sections protect what is read."""
-        return self._domain
+        return <object>self.domain_
 
     @property
     def deferred(self):
@@ -140,7 +157,7 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
         :raises SectionError: it is another domain's, or its section has not begun, or has ended.
         """
         if guard is not None:
-            check_guard(guard, self._domain.engine, self._domain._name, "Cell.get()")
+            check_guard(guard, self.engine, name_of(self.engine), "Cell.get()")
         return PyMember_GetOne(<const char *><PyObject *>self, &value_member)
 
     # ---- writing ---------------------------------------------------------------------------------------------
@@ -169,7 +186,8 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
         """Publishes `new` and returns the old value, at once: readers may still be using it.
 
         Reclaiming it is the caller's affair: ``domain.retire(old)``, or ``domain.synchronize()`` and then whatever ends
-        it. Otherwise as `set`. liburcu's ``rcu_xchg_pointer()``.
+        it; unless it is `new`, which was published already and still is. Otherwise as `set`. liburcu's
+        ``rcu_xchg_pointer()``.
 
         :raises DeadlockError, ValueError: as for `set`.
         """
@@ -204,23 +222,30 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
         """Publishes ``func(old)`` and returns it; the old value is retired. RCU's copy-update.
 
         `func` runs once, on this thread, and no other writer of this cell comes between; those wait until it is done,
-        readers do not. If it raises, nothing changes. Waits as `set`.
+        readers do not. If it raises, nothing changes. Finalizers and signal handlers that run meanwhile cannot write to
+        the cell either. Waits as `set`.
 
         :param func: makes the new version from the old one, which it must leave as it is.
         :raises DeadlockError: called by the function of an ``update()`` of this cell.
-        :raises TypeError: `func` is not callable.
+        :raises TypeError: `func` is not callable, or is a coroutine function.
         :raises ValueError: `func` has returned the cell.
         """
         cdef PyObject *old
         if not callable(func):
             raise TypeError(f"Cell.update() takes a function of the old value, not {type(func).__name__} {func!r}")
-        admit(self._domain.engine, "Cell.update()")
+        admit(self.engine, "Cell.update()")
         self.begin("Cell.update()")
+        begin_update()
         try:
             new = func(self.held)
+            if PyCoro_CheckExact(new):
+                new.close()
+                raise TypeError("Cell.update() takes a function that returns the new value, not a coroutine, as "
+                                f"{func!r} does; await what it needs before")
             self.check_value("Cell.update()", new)
             old = self.publish(new)
         finally:
+            end_update()
             stop_writing(&self.lock)
         self.retire(old, "Cell.update()")
         return new
@@ -234,18 +259,22 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
 
         Otherwise as `set`; waits for readers only there.
 
-        :raises DeadlockError, ValueError: as for `set`.
+        :raises DeadlockError: as for `set`.
+        :raises ValueError: `new` is the cell, or is published already: what is closed then is what readers get.
         """
         cdef PyObject *old
         self.check("Cell.replace()", new)
         self.begin("Cell.replace()")
         old = self.publish(new)
         stop_writing(&self.lock)
-        return new_replaced(self._domain, taken(old, new))
+        if old is NULL:
+            raise ValueError(f"Cell.replace(): {type(new).__name__} {shorten(new)} is what {self!r} publishes already; "
+                             "nothing is replaced, and nothing may be closed")
+        return new_replaced(self.domain_, taken(old, new))
 
     cdef int check(self, str what, object new) except -1:
         self.check_value(what, new)
-        return admit(self._domain.engine, what)
+        return admit(self.engine, what)
 
     cdef int check_value(self, str what, object new) except -1:
         if new is self:
@@ -253,13 +282,17 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
         return 0
 
     cdef int begin(self, str what) except -1:
-        attached(self._domain.engine, self._domain._name)  # it has a serial from then on
+        attached(self.engine, name_of(self.engine))  # it has a serial from then on
         if try_to_write(&self.lock):
             return 0
         if writes(&self.lock):
-            raise DeadlockError(f"{what} by {this_thread()} in the function of its own Cell.update(): writers of a "
-                                "cell take turns, so it would wait for itself; return the new value from the function")
-        wait_in_naps(self._domain.engine, wait_to_write, <uint64_t>&self.lock, RCU_NEVER)
+            raise DeadlockError(f"domain {name_of(self.engine)!r}: {what} by {this_thread()} in the function of its "
+                                "own Cell.update(): writers of a cell take turns, so it would wait for itself; return "
+                                "the new value from the function")
+        while not wait_in_naps(self.engine, wait_to_write, <uint64_t>&self.lock, rcu_clock() + NAP_NS):
+            if Py_IsFinalizing():
+                raise RcuError(f"domain {name_of(self.engine)!r}: {what} while the interpreter is taken down: the "
+                               "thread in the function of a Cell.update() of this cell goes on no more")
         return 0
 
     cdef PyObject *publish(self, object new) noexcept:
@@ -270,8 +303,8 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
         return exchange(<PyObject *>self, rcu_held_by(self), <PyObject *>new)
 
     cdef int retire(self, PyObject *old, str what) except -1:
-        if old is not NULL and not defer_reference(self._domain.engine, old):
-            raise MemoryError(f"domain {self._domain._name!r}: {what}: the new value is published, but there is no "
+        if old is not NULL and not defer_reference(self.engine, old):
+            raise MemoryError(f"domain {name_of(self.engine)!r}: {what}: the new value is published, but there is no "
                               "memory to retire the old one, which is never freed")
         return 0
 

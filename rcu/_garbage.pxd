@@ -17,8 +17,8 @@ cdef struct Limit:
     uint64_t number, nbytes, age_ns  # RCU_NEVER: none
 
 cdef void drop_reference(PyObject *obj) noexcept  # in a reclaimer: may collect, and call whatever finalizer
-cdef void collect() noexcept                      # the same
+cdef void collect_if_due() noexcept               # the same
 # Without a thread state.
-cdef uint64_t collects_at() noexcept nogil        # the rcu_clock() by which someone must; RCU_NEVER: not known yet
+cdef uint64_t collects_at() noexcept nogil        # the rcu_clock() at which someone must; RCU_NEVER: not known yet
 cdef void limit_garbage(const Limit *limit) noexcept nogil
 cdef void survey_garbage(Garbage *garbage) noexcept nogil

@@ -40,8 +40,7 @@ cdef void drop_reference(PyObject *obj) noexcept:
         return
     count(<object>obj)
     Py_DECREF(obj)
-    if rcu_clock() >= collects_at() or is_too_much():
-        collect()
+    collect_if_due()
 
 
 cdef int count(object obj) noexcept:
@@ -74,6 +73,8 @@ cdef bint is_too_much() noexcept nogil:
 cdef uint64_t collects_at() noexcept nogil:
     cdef uint64_t age_ns = rcu_load_relaxed(&limits.age_ns)
     cdef uint64_t since_ns = rcu_load_relaxed(&counts.since_ns)
+    if is_too_much():
+        return 0
     if age_ns == RCU_NEVER or left(&counts.number, &counts.old_number) == 0:
         return RCU_NEVER
     return since_ns + age_ns if age_ns < RCU_NEVER - since_ns else RCU_NEVER
@@ -95,13 +96,18 @@ cdef void forget(const Mark *before) noexcept nogil:
     rcu_store_relaxed(&counts.since_ns, before.ns)
 
 
-cdef void collect() noexcept:
-    cdef Mark before = mark()
+cdef void collect_if_due() noexcept:
+    cdef Mark before
     cdef uint64_t ended = rcu_load_relaxed(&counts.ended)
-    rcu_fetch_add(&counts.collections, 1)
+    # Whoever else thought so may have done it by now.
+    if rcu_clock() < collects_at():
+        return
+    before = mark()
     gc_collect()
-    # Where nobody has told us of its end, another thread is collecting, or someone has emptied gc.callbacks.
-    if rcu_load_relaxed(&counts.ended) == ended:
+    if rcu_load_relaxed(&counts.ended) != ended:
+        rcu_fetch_add(&counts.collections, 1)
+    else:
+        # Nobody has told us of its end: another thread is collecting, or someone has emptied gc.callbacks.
         forget(&before)
 
 
@@ -139,7 +145,9 @@ cdef void limit_garbage(const Limit *limit) noexcept nogil:
 
 
 cdef void survey_garbage(Garbage *garbage) noexcept nogil:
+    cdef uint64_t since_ns
     garbage.number = left(&counts.number, &counts.old_number)
     garbage.nbytes = left(&counts.nbytes, &counts.old_nbytes)
     garbage.collections = rcu_load_relaxed(&counts.collections)
-    garbage.oldest_ns = 0 if garbage.number == 0 else rcu_clock() - rcu_load_relaxed(&counts.since_ns)
+    since_ns = rcu_load_relaxed(&counts.since_ns)
+    garbage.oldest_ns = 0 if garbage.number == 0 else rcu_clock() - since_ns

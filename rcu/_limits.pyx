@@ -7,7 +7,7 @@ from libc.stdint cimport uint64_t
 
 from rcu._clock cimport nanoseconds
 from rcu._garbage cimport Garbage, Limit, limit_garbage, survey_garbage
-from rcu._headers cimport RCU_NEVER, RCU_NS_PER_SECOND
+from rcu._headers cimport RCU_NEVER, RCU_NS_PER_SECOND, rcu_domain
 from rcu._reclaim cimport look_again
 from rcu._slots cimport each_domain
 
@@ -16,10 +16,9 @@ from rcu.diagnostics import GarbageStats
 NUMBER = 100_000
 NBYTES = 64 * 2**20
 AGE = 60.0
-_ALL = object()
 
 
-def set_garbage_limit(limits=_ALL, /, *, number=NUMBER, nbytes=NBYTES, age=AGE):
+def set_garbage_limit(limits=..., /, *, number=NUMBER, nbytes=NBYTES, age=AGE):
     """Sets when a reclaimer starts a collection for the sake of garbage: of deferred objects, as cells publish them,
     that were retired, and that the cyclic collector alone frees.
 
@@ -38,7 +37,7 @@ def set_garbage_limit(limits=_ALL, /, *, number=NUMBER, nbytes=NBYTES, age=AGE):
         if number != NUMBER or nbytes != NBYTES or age != AGE:
             raise TypeError("set_garbage_limit(None) turns all limits off, and takes no others")
         number = nbytes = age = None
-    elif limits is not _ALL:
+    elif limits is not ...:
         raise TypeError("set_garbage_limit() takes its limits by name, or None, not "
                         f"{type(limits).__name__} {limits!r}")
     limit.number = count_of("number", number)
@@ -47,7 +46,22 @@ def set_garbage_limit(limits=_ALL, /, *, number=NUMBER, nbytes=NBYTES, age=AGE):
     limit_garbage(&limit)
     if garbage_stats().number != 0:
         with nogil:
-            each_domain(look_again)  # a reclaimer may sleep until the old limit, or none be there
+            have_one_look()  # all may sleep until the old limit, or none be there
+
+
+cdef bint one_looks = False  # under the registry's lock
+
+
+cdef void have_one_look() noexcept nogil:
+    global one_looks
+    one_looks = False
+    each_domain(look_if_none_does)
+
+
+cdef void look_if_none_does(rcu_domain *domain) noexcept nogil:
+    global one_looks
+    if not one_looks:
+        one_looks = look_again(domain)
 
 
 cdef uint64_t count_of(str what, object limit) except? 0:

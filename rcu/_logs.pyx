@@ -5,7 +5,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
-from rcu._garbage cimport collect, collects_at, drop_reference
+from rcu._garbage cimport collect_if_due, collects_at, drop_reference
 from rcu._gate cimport begin_leaving, end_leaving, is_shut
 from rcu._headers cimport (
     rcu_compare_exchange, rcu_domain, rcu_exchange, rcu_exit, rcu_fetch_add, rcu_fetch_sub, rcu_head, rcu_held,
@@ -160,7 +160,7 @@ cdef void tidy() noexcept nogil:
 
 
 cdef void collect_with_python() noexcept with gil:
-    collect()
+    collect_if_due()
 
 
 cdef void forget_domain(rcu_domain *domain) noexcept nogil:

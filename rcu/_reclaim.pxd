@@ -33,7 +33,7 @@ cdef void drop(rcu_domain *domain) noexcept nogil                      # the las
 
 # After a push: onto nothing, or onto what is still there.
 cdef void tell(rcu_reclaimer *self, bint onto_nothing) noexcept nogil
-cdef void look_again(rcu_domain *domain) noexcept nogil                # when it is to tidy up; starts it
+cdef bint look_again(rcu_domain *domain) noexcept nogil                # when to tidy up; False: it has no thread
 cdef bint hasten(rcu_domain *domain) noexcept nogil                    # the next batch waits for no more; as rouse
 
 # Under the reclaimer's lock.

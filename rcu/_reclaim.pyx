@@ -109,21 +109,21 @@ cdef bint hasten(rcu_domain *domain) noexcept nogil:
     cdef bint has_thread
     rcu_mutex_lock(&self.lock)
     self.hurry = True
-    has_thread = rouse(self)
+    # One that was closed has been roused then, if it had anything to do; now it may be about to be freed.
+    has_thread = domain.closed or rouse(self)
     rcu_cond_signal(&self.wake)
     rcu_mutex_unlock(&self.lock)
     return has_thread
 
 
-cdef void look_again(rcu_domain *domain) noexcept nogil:
+cdef bint look_again(rcu_domain *domain) noexcept nogil:
     cdef rcu_reclaimer *self = &domain.reclaimers[RCU_DEFERRED]
-    if rcu_load_relaxed(&domain.holders) == 0:
-        return  # it is about to be freed
-    visit(domain)
+    cdef bint has_thread
     rcu_mutex_lock(&self.lock)
-    rouse(self)
+    # Its owner lets go of a domain after he has closed it, under this lock: until then there is someone to hold it for.
+    has_thread = not domain.closed and rouse(self)
     rcu_mutex_unlock(&self.lock)
-    rcu_mutex_unlock(&domain.lock)
+    return has_thread
 
 
 cdef bint needs_thread(rcu_reclaimer *self) noexcept nogil:
@@ -288,12 +288,16 @@ cdef uint64_t tidies_at(rcu_reclaimer *self) noexcept nogil:
 cdef bint tidy(rcu_reclaimer *self, void **state) noexcept nogil:
     """Between callbacks, and like one. False: it needs a Python that is no more."""
     cdef Passage passage
+    cdef uint64_t left_open = 0
     cdef bint begun
     enter(&passage)
     begun = python.begin(state)
     if begun:
         python.tidy()
+        left_open = visit_mine(end_sections)
     leave(&passage)
+    if left_open != 0:
+        python.left_open(self.domain, left_open)
     return begun
 
 

@@ -49,9 +49,27 @@ cdef extern from *:
         return (_Py_atomic_load_uint8_relaxed(&obj->ob_gc_bits) & rcu_deferred_bits) != 0;
     }
 
+    static int rcu_may_be_untracked(PyObject *obj)
+    {
+    #if PY_VERSION_HEX < 0x030F0000
+        /* A collection on 3.14 untracks tuples that can be part of no cycle, deferred or not, and then nobody frees
+         * them: python/cpython#144054. It leaves alone those that hold something which might be. */
+        if (PyTuple_CheckExact(obj)) {
+            for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(obj); i++) {
+                PyObject *item = PyTuple_GET_ITEM(obj, i);
+                if (item && PyObject_IS_GC(item) && !PyTuple_CheckExact(item))
+                    return 0;
+            }
+            return 1;
+        }
+    #endif
+        return 0;
+    }
+
     static void rcu_defer_count(PyObject *obj)
     {
-        PyUnstable_Object_EnableDeferredRefcount(obj);
+        if (!rcu_may_be_untracked(obj))
+            PyUnstable_Object_EnableDeferredRefcount(obj);
     }
 
     static void rcu_let_try(PyObject *obj)

@@ -1,16 +1,16 @@
 # cython: language_level=3
 """Replaced: an old version that its updater holds, and the grace period after which nobody else does."""
 
+from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
-from rcu._domain cimport Domain
+from rcu._headers cimport rcu_domain
 
-# Just after it was replaced. Takes over the reference.
-cdef Replaced new_replaced(Domain domain, object old)
+cdef Replaced new_replaced(PyObject *domain, object old)  # just after it was replaced
 
 cdef class Replaced:
     cdef object old
-    cdef Domain domain
+    cdef PyObject *domain_      # the Domain; not the collector's to clear, for methods may be called after that
+    cdef rcu_domain *engine     # its
     cdef uint64_t need    # the grace period
-    cdef bint over        # it is
     cdef object __weakref__

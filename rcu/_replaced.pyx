@@ -10,18 +10,23 @@ from rcu._calls cimport defer_reference
 from rcu._domain cimport Domain
 from rcu._grace cimport needed
 from rcu._refcount cimport share_methods
-from rcu._waits cimport ask, step_aside, wait_until_over
+from rcu._waits cimport ask, name_of, step_aside, wait_until_over
+
+from rcu.aio import Waiters
 
 
 cdef extern from "Python.h":
     bint Py_IsFinalizing() noexcept
     void Py_INCREF(PyObject *obj) noexcept
+    void Py_XDECREF(PyObject *obj) noexcept
 
 
-cdef Replaced new_replaced(Domain domain, object old):
+cdef Replaced new_replaced(PyObject *domain, object old):
     cdef Replaced replaced = Replaced.__new__(Replaced)
-    replaced.need = needed(domain.engine)  # [P]: publishing came before
-    replaced.domain = domain
+    Py_INCREF(domain)
+    replaced.domain_ = domain
+    replaced.engine = (<Domain>domain).engine
+    replaced.need = needed(replaced.engine)  # [P]: publishing came before
     replaced.old = old
     return replaced
 
@@ -41,13 +46,16 @@ cdef class Replaced:
 
     def __del__(self):
         # Also where a grace period is over: by whom, and when, then does not depend on that.
-        if self.domain is not None and not Py_IsFinalizing():
+        if self.engine is not NULL and not Py_IsFinalizing():
             Py_INCREF(<PyObject *>self.old)
             # Without memory for it, it is never freed.
-            defer_reference(self.domain.engine, <PyObject *>self.old)
+            defer_reference(self.engine, <PyObject *>self.old)
+
+    def __dealloc__(self):
+        Py_XDECREF(self.domain_)
 
     def __repr__(self):
-        return f"<rcu.Replaced {type(self.old).__name__} in domain {self.domain._name!r}>"
+        return f"<rcu.Replaced {type(self.old).__name__} in domain {name_of(self.engine)!r}>"
 
     def __reduce__(self):
         raise TypeError(f"cannot copy or pickle {self!r}: it stands for readers of this process")
@@ -62,8 +70,7 @@ cdef class Replaced:
     @property
     def done(self):
         """Is the grace period over? Never blocks; asking is enough to complete it."""
-        self.over = self.over or ask(self.domain.engine, self.need)
-        return self.over
+        return ask(self.engine, self.need)
 
     def wait(self, timeout=None):
         """Returns the old value once every section of the domain that began before it was replaced has ended. Blocks.
@@ -73,13 +80,11 @@ cdef class Replaced:
         :raises TimeoutError: `timeout` seconds have passed. All is as before.
         :raises TypeError, ValueError: `timeout` is not a number, or is negative or NaN.
         """
-        wait_until_over(self.domain.engine, self.need, timeout, "Replaced.wait()")
-        self.over = True
+        wait_until_over(self.engine, self.need, timeout, "Replaced.wait()")
         return self.old
 
     def __enter__(self):
-        wait_until_over(self.domain.engine, self.need, None, "the with block of a Replaced")
-        self.over = True
+        wait_until_over(self.engine, self.need, None, "the with block of a Replaced")
         return self.old
 
     @cython.always_allow_keywords(False)
@@ -96,11 +101,13 @@ cdef class Replaced:
         """Nothing is left to do."""
 
     async def _wait_async(self, what):
-        step_aside(self.domain.engine, what)
-        if not self.done:
-            await self.domain.synchronize_async()
-            self.over = True
+        step_aside(self.engine, what)
+        # Where nothing is left to wait for, it is a turn of the loop all the same: others run, and it can be cancelled.
+        await (turn.wait() if self.done else (<Domain>self.domain_).synchronize_async())
         return self.old
+
+
+turn = Waiters(lambda _: True, "a Replaced")
 
 
 share_methods(Replaced)

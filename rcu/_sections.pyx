@@ -154,6 +154,7 @@ cdef class Guard:
 
 cdef int check_guard(object guard, rcu_domain *engine, object name, str what) except -1:
     cdef Guard witness
+    cdef rcu_slot *slot
     if type(guard) is not Guard:
         raise TypeError(f"{what} takes a guard, as domain.read() makes one, not {type(guard).__name__} {guard!r}")
     witness = <Guard>guard
@@ -163,7 +164,9 @@ cdef int check_guard(object guard, rcu_domain *engine, object name, str what) ex
     if thread_serial() != witness.thread:
         raise WrongThreadError(f"{what}: {guard!r} is used by {this_thread()}, but belongs to the thread that called "
                                "read(); a section protects what its own thread reads")
-    if witness.state != GUARD_ACTIVE:
+    slot = find(engine.key)
+    # One that was ended by hand leaves its guard active.
+    if witness.state != GUARD_ACTIVE or slot is NULL or not rcu_held(slot):
         raise SectionError(f"{what}: the section of {guard!r} is not under way; read inside its with block, before "
                            "release()")
     return 0

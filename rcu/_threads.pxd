@@ -5,7 +5,8 @@ The first domain's slot, and a small hash table by the domain's key for the othe
 know what becomes of slots; a slot whose key is no longer that of the entry is somebody else's, and the entry is as
 good as gone.
 
-`find`, `thread_serial` and `is_left_behind` are for any moment; all else is called under the registry's lock.
+`find`, `thread_serial`, `is_left_behind` and what counts updates are for any moment; all else is called under the
+registry's lock.
 """
 
 from libc.stdint cimport uint64_t
@@ -15,6 +16,9 @@ from rcu._headers cimport rcu_slot
 cdef rcu_slot *find(uint64_t key) noexcept nogil  # the calling thread's slot in a domain, or NULL
 cdef void become_reclaimer() noexcept nogil       # the calling thread, for good
 cdef bint reclaims() noexcept nogil               # is it one
+cdef void begin_update() noexcept nogil           # the calling thread keeps writers waiting, until
+cdef void end_update() noexcept nogil
+cdef bint updates() noexcept nogil                # does it
 cdef uint64_t thread_serial() noexcept nogil      # of the calling thread, never another's; 0: attached nowhere yet
 cdef bint is_left_behind(uint64_t serial) noexcept nogil  # in a fork child: of a thread that it does not have
 cdef uint64_t each_slot(uint64_t (*visit)(rcu_slot *slot) noexcept nogil) noexcept nogil  # its own; the sum

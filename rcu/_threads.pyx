@@ -29,6 +29,7 @@ cdef extern from *:
         struct rcu_entry first;
         struct rcu_record *record;
         int reclaims; /* it calls, or has called, what was deferred */
+        int updates;  /* functions of updates that it is in: others may wait until they return */
     } rcu_this_thread;
 
     static void rcu_become_reclaimer(void)
@@ -39,6 +40,16 @@ cdef extern from *:
     static int rcu_reclaims(void)
     {
         return rcu_this_thread.reclaims;
+    }
+
+    static void rcu_count_update(int by)
+    {
+        rcu_this_thread.updates += by;
+    }
+
+    static int rcu_updates(void)
+    {
+        return rcu_this_thread.updates != 0;
     }
 
     static rcu_exit_key rcu_thread_key;
@@ -116,6 +127,8 @@ cdef extern from *:
     rcu_slot *rcu_find(uint64_t key) noexcept nogil
     void rcu_become_reclaimer() noexcept nogil
     bint rcu_reclaims() noexcept nogil
+    void rcu_count_update(int by) noexcept nogil
+    bint rcu_updates() noexcept nogil
     void rcu_this_thread_is(rcu_record *record) noexcept nogil
     rcu_record *rcu_this_record() noexcept nogil
     int rcu_watch_threads(void (*hook)() noexcept nogil) noexcept nogil
@@ -138,6 +151,18 @@ cdef void become_reclaimer() noexcept nogil:
 
 cdef bint reclaims() noexcept nogil:
     return rcu_reclaims()
+
+
+cdef void begin_update() noexcept nogil:
+    rcu_count_update(1)
+
+
+cdef void end_update() noexcept nogil:
+    rcu_count_update(-1)
+
+
+cdef bint updates() noexcept nogil:
+    return rcu_updates()
 
 
 cdef uint64_t thread_serial() noexcept nogil:

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Waits as Python sees them: naps between which signals are handled and stalls reported. See the .pxd for the map."""
 
-from threading import main_thread
+import threading
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint64_t
@@ -31,6 +31,9 @@ cdef uint64_t NAPS_PER_STALL = 16
 
 cdef enum:
     NAMED_THREADS = 8  # so many does a report name; it says how many more there are
+
+
+cdef object main_thread = threading.main_thread  # where the end of the program, which waits, too, does not clear it
 
 
 cdef str name_of(const rcu_domain *domain):

@@ -19,7 +19,8 @@ cdef enum:
 cdef struct Bench:
     rcu_mutex lock
     rcu_cond freed
-    uint64_t sleepers  # for whatever lock
+    uint64_t sleepers          # for whatever lock
+    const WriterLock *whose    # the one that all of them wait for; NULL: they wait for several
 
 cdef Bench[BENCHES] benches
 
@@ -47,6 +48,10 @@ cdef bint wait_to_write(rcu_domain *domain, uint64_t which, uint64_t until) noex
     cdef bint got
     rcu_mutex_lock(&bench.lock)
     rcu_store_relaxed(&lock.waiting, lock.waiting + 1)
+    if bench.sleepers == 0:
+        bench.whose = lock
+    elif bench.whose != lock:
+        bench.whose = NULL
     bench.sleepers += 1
     # [J] with [L]: if our word comes first, who frees the lock sees it, and wakes us; if the freeing does, we find the
     # lock free.
@@ -69,8 +74,9 @@ cdef void stop_writing(WriterLock *lock) noexcept nogil:
         return
     bench = bench_of(lock)
     rcu_mutex_lock(&bench.lock)
-    # One is enough, if all there are wait for this lock: whoever takes it before that one frees it, too.
-    if lock.waiting == bench.sleepers:
+    # One is enough, if all there are wait for this lock: whoever takes it before that one frees it, too. The counts do
+    # not tell: in a fork child, `waiting` may be too high.
+    if bench.whose == lock:
         rcu_cond_signal(&bench.freed)
     else:
         rcu_cond_broadcast(&bench.freed)
@@ -92,7 +98,7 @@ cdef void after_fork_in_parent() noexcept nogil:
 
 
 cdef void after_fork_in_child() noexcept nogil:
-    # A lock still counts who waited for it in the parent; all that comes of it is a look at an empty bench.
+    # A lock still counts who waited for it in the parent; all that comes of it is a look at its bench, in vain.
     cdef int i
     for i in range(BENCHES):
         rcu_cond_init(&benches[i].freed)

@@ -39,15 +39,16 @@ def share[T](obj: T, *, deep: bool = False) -> T:
     tuples of them), and elsewhere, nothing happens. It cannot be undone. Never blocks; may be called in a section.
 
     :param deep: everything that it contains, too: items, keys, attributes, and theirs. Classes, modules, functions and
-        frames are not followed. What is put in later is not shared. With `deep` it stops all threads a few times, as
-        the collector does.
+        frames are not followed. What is put in later is not shared. This stops all threads, as the collector does, once
+        for each level.
     """
     defer(obj)
     if deep:
         seen = {id(obj)}
         found = [[obj]]  # kept, so that no other object gets the id of one that was seen
         while found[-1]:
-            inside = [each for each in found[-1] if not isinstance(each, _DOORS)]
+            # By type(): a proxy would be asked what it is.
+            inside = [each for each in found[-1] if not issubclass(type(each), _DOORS)]
             layer = []
             for each in gc.get_referents(*inside):
                 if id(each) not in seen:

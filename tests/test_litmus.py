@@ -20,7 +20,7 @@ EXEMPT = {
     ("rcu/_reclaim.pyx", "hold"): "one holder more, by one who holds the domain: nothing is freed meanwhile",
     ("rcu/_logs.pyx", "run_log"): "one party more, by one of the parties: nothing is freed meanwhile",
     ("rcu/_garbage.pyx", "count"): "counts; one too many or too few is a collection earlier or later",
-    ("rcu/_garbage.pyx", "collect"): "a count for a report",
+    ("rcu/_garbage.pyx", "collect_if_due"): "a count for a report",
     ("rcu/_garbage.pyx", "note_collection"): "a count; who asks has called the collector that counts",
     ("rcu/_reclaim.pyx", "rouse"): "the same taken back, where no thread could be started",
 }

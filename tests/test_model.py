@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "tests" / "model"
-ENGINE = "".join((MODEL / f"{name}.pml").read_text() for name in ("engine", "slots", "deferred"))
-MODULES = ("_grace.pyx", "_slots.pyx", "_queue.pyx", "_reclaim.pyx", "_deferred.pyx")
+ENGINE = "".join((MODEL / f"{name}.pml").read_text() for name in ("engine", "slots", "reclaim", "deferred", "writers"))
+MODULES = ("_grace.pyx", "_slots.pyx", "_queue.pyx", "_reclaim.pyx", "_deferred.pyx", "_writers.pyx")
 SETTINGS = (MODEL / "settings.pml").read_text()
 
 NOT_MODELLED = {
@@ -21,13 +21,15 @@ NOT_MODELLED = {
     # Forks have tests of their own.
     "before_fork", "after_fork_in_parent", "after_fork_in_child", "keep_only",
     # Import.
-    "begin", "use_python", "use_logs",
+    "begin", "use_python", "use_logs", "prepare",
+    # The lock of who writes to a cell: there is one bench, and who asks for what it has is not a race.
+    "bench_of", "writes",
     # The list of a thread's domains, and how the room for slots grows; `leave_behind` is `delist`.
     "visit_mine", "each_domain", "grow", "leave_behind",
     # Forks of deferred work: the torture and tests/test_fork.py have them.
     "keep_reclaimer", "start_again", "start_reclaimers",
     # Deferred work: memory, the backlog, the window, who is told of the program's end, and what is a head and no log.
-    "deferred_domain", "outbox_of", "room_for", "room_at", "wait_for_room", "is_loaded", "linger", "be_busy",
+    "deferred_domain", "outbox_of", "room_for", "room_at", "wait_for_room", "is_loaded", "linger",
     "enqueue", "push_log", "push_awaited", "reverse", "enqueued", "is_reclaimer", "note_peak", "look",
     "has_room", "limit_backlog", "revoke", "warns_first", "pending", "oldest", "is_log", "push_callback", "remind",
     # There, a thread can always be started, and a callback begins no section and does not fork.
@@ -82,13 +84,19 @@ def test_the_model_has_no_function_of_another_name():
     names = set(inlines(ENGINE))
     names -= {one for name in MODULES for one in functions(name)} | {"rcu_enter", "rcu_exit"}
     # `defer` and a log's `append` are those of _calls.pyx.
-    assert names == {"heavy_barrier", "lead", "park", "no_flag_is_left", "defer", "take_left"}
+    assert names == {"heavy_barrier", "lead", "park", "no_flag_is_left", "defer", "take_left"} | {
+        # Parts of wait_to_write, a writer of a cell, and a lock after a fork.
+        "count_waiting", "begin_to_write", "write", "left_by_fork",
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["enter_slow", "rejoin", "enter_parked", "exit_slow", "needed", "count"])
+@pytest.mark.parametrize(
+    "name",
+    ["enter_slow", "rejoin", "enter_parked", "exit_slow", "needed", "count", "wait_to_write", "stop_writing"],
+)
 def test_each_function_has_the_full_fences_of_the_engine(name):
     """In the same order, as [X] in a comment there and full_barrier(X) here."""
-    source = (ROOT / "rcu" / "_grace.pyx").read_text()
+    source = "".join((ROOT / "rcu" / module).read_text() for module in ("_grace.pyx", "_writers.pyx"))
     body = re.search(rf"^cdef \w+ {name}\(.*?(?=^cdef |\Z)", source, re.M | re.S)[0]
     fences = []
     for before in body.split("rcu_full_barrier()")[:-1]:
@@ -103,9 +111,9 @@ def test_each_function_has_the_full_fences_of_the_engine(name):
 def test_labels_are_those_of_the_table():
     table = (ROOT / "include" / "rcu" / "barrier.h").read_text()
     labels = set(re.findall(r"^ \*   \[(\w)\]    ", table, re.M))
-    assert set(re.findall(r"\[([A-Z])\]", ENGINE)) == labels - set("FHIKPQSTVWX")
+    assert set(re.findall(r"\[([A-Z])\]", ENGINE)) == labels - set("FHIJKLPQSTVWX")
     fences = set(re.findall(r"full_barrier\((\w)\)", ENGINE))
-    assert fences == {"C", "E", "F", "K", "P", "Q", "X"}
+    assert fences == {"C", "E", "F", "J", "K", "L", "P", "Q", "X"}
     assert fences <= labels
     assert {f"WITHOUT_{label}" for label in fences} == {name for name in mutants() if name.startswith("WITHOUT_")}
 

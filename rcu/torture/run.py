@@ -27,7 +27,9 @@ PATTERN = (
     "fork",
     "native",
     "deferred",
-    *["native"] * 10,
+    "native",
+    "cells",
+    *["native"] * 9,
 )
 
 

@@ -17,7 +17,13 @@
 #define AWAITED(slot) (2 * SLOTS + (slot))
 #define POINTER(updater) (3 * SLOTS + (updater))
 
-byte memory[3 * SLOTS + UPDATERS];
+#if WRITERS
+#define WORDS (2 * LOCKS) /* writers.pml names them */
+#else
+#define WORDS (3 * SLOTS + UPDATERS)
+#endif
+
+byte memory[WORDS];
 chan buffer[THREADS] = [DEPTH] of { byte, byte }; /* where, what */
 
 #define store(where, what) buffer[me]!where, what

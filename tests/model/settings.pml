@@ -40,7 +40,7 @@
 #define LONG_IDLE 0 /* 1: the readers have been idle for a period: the next one parks them */
 #endif
 #ifndef DEFERRED
-#define DEFERRED 0 /* 1: deferred.pml, with what follows; else all but that */
+#define DEFERRED 0 /* 1: deferred.pml, with what follows down to SECTIONS; else all but that */
 #endif
 #ifndef ENQUEUERS
 #define ENQUEUERS 2 /* two */
@@ -48,8 +48,20 @@
 #ifndef CALLS
 #define CALLS 2 /* of each enqueuer */
 #endif
+#ifndef GARBAGE
+#define GARBAGE 0 /* 1: callbacks leave some behind, and a limit comes later; 2: it is there */
+#endif
 #ifndef SECTIONS
 #define SECTIONS 1 /* one after the other */
+#endif
+#ifndef WRITERS
+#define WRITERS 0 /* 1: writers.pml, with UPDATERS as its threads and UPDATES as their turns */
+#endif
+#ifndef LOCKS
+#define LOCKS 2 /* that share the bench; at most 2 */
+#endif
+#ifndef FORKED
+#define FORKED 0 /* 1: in a fork child, where locks are as threads that are not there have left them */
 #endif
 #ifndef LIVENESS
 #define LIVENESS 0 /* 1: ask for no starvation, not for no deadlock */
@@ -69,6 +81,8 @@
 #define WITHOUT_P 5
 #define WITHOUT_Q 6
 #define WITHOUT_X 7
+#define WITHOUT_J 8
+#define WITHOUT_L 9
 
 #define NO_HEAVY 10 /* no heavy barrier */
 #define NO_SECOND_LOOK 11 /* after awaited is set, nobody looks whether the reader is ready by now */
@@ -98,6 +112,23 @@
 #define NO_PERIOD 36 /* a batch does not wait for its grace period */
 #define LOOKS_FIRST 37 /* the reclaimer looks at the queue, and then says that it sleeps */
 #define NO_LOOK 38 /* the reclaimer does not look again before it sleeps */
+#define DUE_UNSEEN 39 /* a reclaimer that sleeps is not woken by garbage that is due */
+#define ENDS_WITH_GARBAGE 40 /* or ends, for there was no work, with some left */
+#define TIDIES_UNCOUNTED 41 /* or wakes for it uncounted: the program's end does not wait */
+#define LIMIT_UNTOLD 42 /* who sets a limit tells no reclaimer */
+
+/* Of the lock of those who write. */
+#define TORN_LOCK 50 /* a lock is taken by a load and a store */
+#define NOT_COUNTED 51 /* who waits does not say so */
+#define SAID_LATE 52 /* or says so when it has looked */
+#define NO_BENCH_LOCK 53 /* who frees the lock wakes without the bench's lock */
+#define SIGNAL_ALWAYS 54 /* and wakes one, whatever it sleeps for */
+#define NO_BROADCAST 55 /* or none, where some sleep for another lock */
+#define EQUAL_COUNTS 56 /* or one, where as many are said to wait for the lock as sleep */
+#define NO_LAST_LOOK 57 /* who is woken as its time is up gives up without a look */
+#define LEFT_FOR_EVER 58 /* nobody takes over the lock of a thread that is not there */
+#define LEFT_TO_MANY 59 /* or all may who have seen that */
+#define SURVIVOR_LEFT 60 /* the thread that has forked counts as not there */
 
 /* These do no harm; the model says so, too. */
 #define STALE_NUMBER 27 /* only the former: sections may be waited for in vain, once */
@@ -121,6 +152,10 @@
 #define LEAVES_BEHIND 12 /* a thread leaves with work queued */
 #define CLOSED_WITH_WORK 13 /* a domain is closed with work pending */
 #define RECLAIMER_ENDS 14 /* a reclaimer ends, for it has been idle, or its domain closed */
+#define WAKES_TO_TIDY 15 /* a reclaimer wakes because garbage is due */
+#define BARGES 16 /* who is woken finds that another has come before it */
+#define SHARES_BENCH 17 /* threads sleep for different locks, and one of these is freed */
+#define TAKES_OVER 18 /* a lock is taken whose holder is not there */
 
 #define REACHED(situation) assert(PROBE != situation)
 #define REACHED_IF(situation, condition) assert(PROBE != situation || !(condition))

@@ -5,6 +5,16 @@
 - ``build``, a function of the setting: the round's scene.
 """
 
-from rcu.torture.modes import churn, deferred, domains, fork, native, python
+from types import ModuleType
 
-MODES = {"native": native, "domains": domains, "python": python, "churn": churn, "fork": fork, "deferred": deferred}
+from rcu.torture.modes import cells, churn, deferred, domains, fork, native, python
+
+MODES: dict[str, ModuleType] = {
+    "native": native,
+    "domains": domains,
+    "python": python,
+    "churn": churn,
+    "fork": fork,
+    "deferred": deferred,
+    "cells": cells,
+}
