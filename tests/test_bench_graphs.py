@@ -165,6 +165,17 @@ class TestPicture:
         ]
         assert picture(replace(GRAPH, curves=wider), tmp_path) != picture(GRAPH, tmp_path), "the spread is drawn"
 
+    def test_zero_has_a_place_on_a_logarithmic_axis(self, tmp_path):
+        points = [(x, Spread(x, x, x)) for x in (0, 1, 100, 10_000)]
+        said = words(picture(replace(GRAPH, curves=[Curve("a", points)], log_x=True, log_y=True), tmp_path))
+        assert {"0", "1", "100", "10,000"} <= set(said)
+        assert said.count("0") == 2
+
+    def test_a_short_logarithmic_axis_has_more_than_a_power_of_ten(self, tmp_path):
+        points = [(x, around(30.0 * x)) for x in (1, 2, 3)]
+        said = words(picture(replace(GRAPH, curves=[Curve("a", points)], log_y=True), tmp_path))
+        assert {"50", "100"} <= set(said)
+
     def test_more_curves_than_colours(self, tmp_path):
         curves = [Curve(f"number {i}", [(1, around(i + 1.0))]) for i in range(15)]
         assert {curve.name for curve in curves} <= set(words(picture(replace(GRAPH, curves=curves), tmp_path)))

@@ -1,13 +1,14 @@
 """Graphs as pictures: an SVG each, the same bytes for the same figures."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from rcu.bench.findings import Curve, Graph
 from rcu.bench.machine import interpreter_and_machine
@@ -26,6 +27,8 @@ _STYLE = {
 _SIZE = (8.5, 5.0)
 _COLOURS = matplotlib.color_sequences["petroff10"]  # told apart by the colour-blind, too
 _MARKERS = "osD^vPX*<>"
+_DASHES = ("solid", "dashed", "dashdot", "dotted")
+_WIDE = 100  # so many times the least is the greatest where powers of ten suffice as ticks
 _FEW = 12  # points that are worth a mark, an error bar and a tick each
 
 
@@ -46,18 +49,11 @@ def _draw(graph: Graph, run: Run) -> Figure:
     figure.suptitle(graph.title, fontsize="large", fontweight="bold")
     axes = figure.subplots()
     axes.set_title(_where(run), fontsize="x-small", color="0.35")
-    axes.set(
-        xlabel=graph.x,
-        ylabel=graph.y,
-        xscale="log" if graph.log_x else "linear",
-        yscale="log" if graph.log_y else "linear",
-    )
+    axes.set(xlabel=graph.x, ylabel=graph.y)
     axes.grid(visible=True, alpha=0.3)
     for number_of, curve in enumerate(graph.curves):
-        _add(axes, curve, _COLOURS[number_of % len(_COLOURS)], _MARKERS[number_of % len(_MARKERS)])
-    _set_ticks(axes, graph)
-    if not graph.log_y:
-        axes.set_ylim(bottom=0)
+        _add(axes, curve, number_of)
+    _set_scales(axes, graph)
     figure.legend(loc="outside lower center", ncols=min(3, len(graph.curves)), frameon=False)
     return figure
 
@@ -73,25 +69,43 @@ def _where(run: Run) -> str:
     return "\n".join(lines)
 
 
-def _add(axes: Axes, curve: Curve, colour: str, marker: str) -> None:
+def _add(axes: Axes, curve: Curve, number_of: int) -> None:
+    colour, marker, dashes = (kind[number_of % len(kind)] for kind in (_COLOURS, _MARKERS, _DASHES))
     xs = [x for x, _ in curve.points]
-    spreads = [spread for _, spread in curve.points]
-    ys, lows, highs = ([getattr(it, part) for it in spreads] for part in ("median", "low", "high"))
+    ys, lows, highs = ([getattr(it, part) for _, it in curve.points] for part in ("median", "low", "high"))
     if len(xs) <= _FEW:
         below, above = ([abs(y - end) for y, end in zip(ys, ends, strict=True)] for ends in (lows, highs))
         axes.errorbar(xs, ys, yerr=[below, above], label=curve.name, color=colour, marker=marker, markersize=5)
     else:
-        axes.plot(xs, ys, label=curve.name, color=colour)
+        axes.plot(xs, ys, label=curve.name, color=colour, linestyle=dashes)
         axes.fill_between(xs, lows, highs, color=colour, alpha=0.2, linewidth=0)
 
 
-def _set_ticks(axes: Axes, graph: Graph) -> None:
-    """Numbers in full, and where the x are few, at these."""
-    plain = FuncFormatter(lambda value, _: number(value))
-    axes.xaxis.set_major_formatter(plain)
-    axes.yaxis.set_major_formatter(plain)
-    axes.yaxis.set_minor_formatter(NullFormatter())
+def _set_scales(axes: Axes, graph: Graph) -> None:
+    """With numbers in full, and where the x are few, a tick at each of them."""
     xs = sorted({x for curve in graph.curves for x, _ in curve.points})
+    ys = [spread.median for curve in graph.curves for _, spread in curve.points]
+    if graph.log_x:
+        _make_logarithmic(axes.xaxis, axes.set_xscale, xs)
     if len(xs) <= _FEW:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticks(xs)
+    if graph.log_y:
+        _make_logarithmic(axes.yaxis, axes.set_yscale, ys)
+    else:
+        axes.set_ylim(bottom=0)
+    for axis in axes.xaxis, axes.yaxis:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _make_logarithmic(axis: Axis, set_scale: Callable[..., None], values: Sequence[float]) -> None:
+    """Zero has a place, too: as far below the least of the others as a decade is wide."""
+    positive = [value for value in values if value > 0] or [1.0]
+    low, high = min(positive), max(positive)
+    if min(values) <= 0:
+        set_scale("symlog", linthresh=low, linscale=1)
+    else:
+        set_scale("log")
+        if high < low * _WIDE:
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
