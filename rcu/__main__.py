@@ -12,7 +12,7 @@ import rcu
 
 COMMANDS = {
     "demo": "readers and an updater at work on a routing table, under rcu and under two kinds of lock",
-    "bench": "the costs of sections and grace periods, as ratios to their rivals",
+    "bench": "the costs of sections, grace periods and cells, as ratios to their rivals",
     "torture": "readers and updaters of all kinds at once, looking for what must never happen",
 }
 
