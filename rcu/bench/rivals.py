@@ -104,7 +104,7 @@ def lock_and_attribute(value: object) -> Rival:
 
 
 def rwlock_and_attribute(value: object) -> Rival:
-    rwlock = _package("readerwriterlock").rwlock
+    rwlock = package("readerwriterlock").rwlock
     lock, holder = rwlock.RWLockFair(), Holder(value)
 
     def write(new: object) -> None:
@@ -115,12 +115,12 @@ def rwlock_and_attribute(value: object) -> Rival:
 
 
 def atomic_ref(value: object) -> Rival:
-    ref = _package("cereggii").AtomicRef(value)
+    ref = package("cereggii").AtomicRef(value)
     return Rival("cereggii.AtomicRef", over(read_get, ref), ref.set)
 
 
 def atomic_dict(value: object) -> Rival:
-    mapping = _package("cereggii").AtomicDict({"value": value})
+    mapping = package("cereggii").AtomicDict({"value": value})
 
     def write(new: object) -> None:
         mapping["value"] = new
@@ -137,7 +137,7 @@ def plain_dict(value: object) -> Rival:
     return Rival("dict", over(read_item, mapping), write)
 
 
-def _package(name: str) -> ModuleType:
+def package(name: str) -> ModuleType:
     """`NotMeasured` where it is not installed."""
     try:
         module = importlib.import_module(name)

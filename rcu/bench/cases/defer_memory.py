@@ -1,10 +1,8 @@
 """What retired objects hold in memory: ten million of them, with a backlog limit."""
 
-import os
-
-from rcu.bench.apart import run_apart
+from rcu.bench.apart import resident, run_apart
 from rcu.bench.findings import Line, Spread, Target
-from rcu.bench.measure import PATIENCE, NotMeasured, Scale
+from rcu.bench.measure import PATIENCE, Scale
 
 TITLE = "memory that 10,000,000 retired objects hold, with a backlog_limit of 100,000"
 _RETIRED = 10_000_000
@@ -43,25 +41,17 @@ def print_growth(retired: int, limit: int) -> None:
     domain = Domain("bench", backlog_limit=limit)
     domain.retire(Small())
     domain.barrier()
-    before = _resident()
+    before = resident()
     with domain:
         # In the section nobody waits, so one less than the limit are pending.
         for _ in range(limit - 1):
             domain.retire(Small())
-        worth = _resident() - before
+        worth = resident() - before
     domain.barrier()
     peak = 0
     for _ in range(_LOOKS):
         for _ in range(retired // _LOOKS):
             domain.retire(Small())
-        peak = max(peak, _resident() - before)
+        peak = max(peak, resident() - before)
     domain.barrier()
     print(worth, peak, domain.stats().peak_pending)
-
-
-def _resident() -> int:
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError as error:
-        raise NotMeasured("only Linux says at any time what memory is resident (/proc/self/statm)") from error
