@@ -8,7 +8,7 @@ from cpython.object cimport PyObject
 
 from rcu._calls cimport defer_reference
 from rcu._domain cimport Domain
-from rcu._grace cimport needed
+from rcu._grace cimport is_over, needed
 from rcu._refcount cimport share_methods
 from rcu._waits cimport ask, name_of, step_aside, wait_until_over
 
@@ -19,6 +19,10 @@ cdef extern from "Python.h":
     bint Py_IsFinalizing() noexcept
     void Py_INCREF(PyObject *obj) noexcept
     void Py_XDECREF(PyObject *obj) noexcept
+    ctypedef int (*visitproc)(PyObject *obj, void *arg) noexcept
+    ctypedef int (*traverseproc)(PyObject *self, visitproc visit, void *arg) noexcept
+    ctypedef struct PyTypeObject:
+        traverseproc tp_traverse
 
 
 cdef Replaced new_replaced(PyObject *domain, object old):
@@ -27,12 +31,12 @@ cdef Replaced new_replaced(PyObject *domain, object old):
     replaced.domain_ = domain
     replaced.engine = (<Domain>domain).engine
     replaced.need = needed(replaced.engine)  # [P]: publishing came before
-    Py_INCREF(<PyObject *>old)
-    replaced.old = <PyObject *>old
+    replaced.old = old
     return replaced
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class Replaced:
     """What ``cell.replace(new)`` has taken out of the cell: the old value, which readers may still use.
 
@@ -48,14 +52,15 @@ cdef class Replaced:
     def __dealloc__(self):
         if self.engine is NULL:
             return
-        # Also where a grace period is over: by whom, and when, then does not depend on that. Without memory for it, it
+        # Also where the grace period is over: by whom, and when, then does not depend on that. Without memory for it, it
         # is never freed.
         if not Py_IsFinalizing():
-            defer_reference(self.engine, self.old)
+            Py_INCREF(<PyObject *>self.old)
+            defer_reference(self.engine, <PyObject *>self.old)
         Py_XDECREF(self.domain_)
 
     def __repr__(self):
-        return f"<rcu.Replaced {type(<object>self.old).__name__} in domain {name_of(self.engine)!r}>"
+        return f"<rcu.Replaced {type(self.old).__name__} in domain {name_of(self.engine)!r}>"
 
     def __reduce__(self):
         raise TypeError(f"cannot copy or pickle {self!r}: it stands for readers of this process")
@@ -65,7 +70,7 @@ cdef class Replaced:
     @property
     def value(self):
         """The old value. Until the grace period is over, readers may be using it."""
-        return <object>self.old
+        return self.old
 
     @property
     def done(self):
@@ -81,11 +86,11 @@ cdef class Replaced:
         :raises TypeError, ValueError: `timeout` is not a number, or is negative or NaN.
         """
         wait_until_over(self.engine, self.need, timeout, "Replaced.wait()")
-        return <object>self.old
+        return self.old
 
     def __enter__(self):
         wait_until_over(self.engine, self.need, None, "the with block of a Replaced")
-        return <object>self.old
+        return self.old
 
     @cython.always_allow_keywords(False)
     def __exit__(self, kind, error, traceback, /):
@@ -104,8 +109,19 @@ cdef class Replaced:
         step_aside(self.engine, what)
         # Where nothing is left to wait for, it is a turn of the loop all the same: others run, and it can be cancelled.
         await (turn.wait() if self.done else (<Domain>self.domain_).synchronize_async())
-        return <object>self.old
+        return self.old
 
+
+cdef int traverse(PyObject *self, visitproc visit, void *arg) noexcept:
+    """What the cyclic collector finds together with a Replaced it finalizes at once, so the old value is not shown to it
+    before the grace period is over. It may be so in the midst of a collection, which then keeps the value for the next."""
+    if (<Replaced>self).engine is NULL or not is_over((<Replaced>self).engine, (<Replaced>self).need):
+        return 0
+    return traverse_all(self, visit, arg)
+
+
+cdef traverseproc traverse_all = (<PyTypeObject *>Replaced).tp_traverse
+(<PyTypeObject *>Replaced).tp_traverse = traverse
 
 turn = Waiters(lambda _: True, "a Replaced")
 
