@@ -17,7 +17,7 @@ NATIVE = Path(__file__).with_name("native")
 INCLUDE = Path(rcu.get_include())
 PARTS = [
     *("layout", "atomics", "pointers", "threads", "ends", "forks", "sections", "buffering", "buffering", "readers"),
-    *("barriers", "checks", "flavor"),
+    *("lists", "arrays", "barriers", "checks", "flavor"),
 ]
 # Enough for each race to happen; ci/native.sh tries longer.
 ROUNDS = "5000"
