@@ -44,6 +44,7 @@ MODULES = [
     "rcu.bench._native",
     "rcu.torture._deferrers",
     "rcu.torture._field",
+    "rcu.torture._lists",
     "rcu.torture._readers",
     "rcu.torture._updaters",
 ]

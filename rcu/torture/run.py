@@ -27,7 +27,9 @@ PATTERN = (
     "fork",
     "native",
     "deferred",
-    *["native"] * 10,
+    "native",
+    "lists",
+    *["native"] * 8,
 )
 
 

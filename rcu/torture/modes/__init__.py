@@ -5,6 +5,14 @@
 - ``build``, a function of the setting: the round's scene.
 """
 
-from rcu.torture.modes import churn, deferred, domains, fork, native, python
+from rcu.torture.modes import churn, deferred, domains, fork, lists, native, python
 
-MODES = {"native": native, "domains": domains, "python": python, "churn": churn, "fork": fork, "deferred": deferred}
+MODES = {
+    "native": native,
+    "domains": domains,
+    "python": python,
+    "churn": churn,
+    "fork": fork,
+    "deferred": deferred,
+    "lists": lists,
+}
