@@ -41,6 +41,7 @@ MODULES = [
     "rcu._domain",
     "rcu._replaced",
     "rcu._cell",
+    "rcu.bench._lists",
     "rcu.bench._native",
     "rcu.torture._deferrers",
     "rcu.torture._field",

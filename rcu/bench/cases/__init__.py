@@ -9,6 +9,7 @@ from rcu.bench.cases import (
     grace_busy,
     grace_idle,
     grace_shared,
+    list_traverse,
     scan,
     section_c,
     section_python,
@@ -24,6 +25,7 @@ CASES = {
     "defer_c": defer_c,
     "defer_memory": defer_memory,
     "defer_await": defer_await,
+    "list_traverse": list_traverse,
     "footprint": footprint,
     "scan": scan,
 }
