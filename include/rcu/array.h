@@ -14,14 +14,14 @@
  *     if (old != NULL)
  *         rcu_call(&old->head, rcu_array_reclaim);
  *
- * Elements are of any size, the same for all, copied by memcpy and aligned to 16 bytes as a whole: the one type that
- * has to be told is that of the reader's pointer, so functions do, and the compiler sees them through. Pointers are
+ * Elements are of any size, the same for all, copied by memcpy; the first is aligned to 16 bytes. The one type that has
+ * to be told is that of the reader's pointer, so functions do, and the compiler sees them through. Pointers are
  * elements as others are; what they point at is published with them. An element that readers can find does not change,
  * unless it is itself atomic.
  *
- * Updaters hold a lock of their own, or there is one only; they need no section. None of these blocks, but for what the
- * allocator does, and none needs a Python thread state. A file that wants another allocator defines RCU_ARRAY_MALLOC
- * and RCU_ARRAY_FREE before it includes this. */
+ * Updaters hold a lock of their own, or there is one only; they may be in a section, and need not. None of these
+ * functions blocks, but for what the allocator does, and none needs a Python thread state. A file that wants another
+ * allocator defines RCU_ARRAY_MALLOC and RCU_ARRAY_FREE before it includes this. */
 #ifndef RCU_ARRAY_H
 #define RCU_ARRAY_H
 
@@ -117,7 +117,8 @@ static inline struct rcu_array_view rcu_array_read(struct rcu_array *const *plac
 #define rcu_array_for_each(pos, view, type) \
     for ((pos) = (type const *)(view).data; (pos) != (type const *)(view).data + (view).size; ++(pos))
 
-/* Publishes a version in the place of the one that is there, which it returns. Of this file. */
+/* Publishes another version, made by the caller, in the place of the one that is there, which it returns: hand that to
+ * rcu_call, or free it after a grace period. Updaters only. QEMU's atomic_rcu_set() of the array. */
 static inline struct rcu_array *rcu_array_replace(struct rcu_array **place, struct rcu_array *with)
 {
     struct rcu_array *old = *place;

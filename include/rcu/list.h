@@ -3,8 +3,8 @@
  *
  * Readers follow `next`, from the head on, inside a section. A traversal meets, in order and once, whatever is in the
  * list all the while; of what is inserted, removed or replaced meanwhile it meets each or not, of an entry and its
- * replacement exactly one. Updaters hold a lock of their own, or there is one only; they need no section. `prev` is
- * theirs: readers never look at it.
+ * replacement exactly one. Updaters hold a lock of their own, or there is one only; they may be in a section, and
+ * need not. `prev` is theirs: readers never look at it.
  *
  * What is removed keeps its `next`, so that readers who stand on it go on. It may be freed, changed in what readers
  * look at, or inserted again, after a grace period. Its `prev` becomes NULL, which says that it is in no list, as does
@@ -17,8 +17,8 @@
  * frees once. An answer and no abort, for two updaters that remove the same entry, one after the other, are common and
  * right; it is the second free that is not. The memory must still be there: what was freed tells nothing.
  *
- * None of these blocks, allocates, or needs a Python thread state. A node without an entry is one of zeros, or what an
- * init made of it; what is inserted needs no init. */
+ * None of these blocks, allocates, or needs a Python thread state. A node wants no init before it is inserted; one that
+ * may be asked about, or removed, before that is memory of zeros, or has had its init. */
 #ifndef RCU_LIST_H
 #define RCU_LIST_H
 

@@ -189,10 +189,9 @@ static void update(uint64_t number)
     if (view.size == LONGEST || (view.size > 0 && number % 16 < 2)) {
         ENSURE_EQUAL(rcu_array_remove(&shared, number % 2 == 0 ? 0 : view.size - 1, &old), 0);
     } else if (view.size > LONGEST / 2 && number % 16 == 2) {
-        old = shared; /* small again, so that it has to grow */
-        struct rcu_array *fresh = rcu_array_new(sizeof(struct element), 1);
+        struct rcu_array *fresh = rcu_array_new(sizeof(struct element), 1); /* so that it has to grow again */
         ENSURE_EQUAL(fresh != NULL, 1);
-        rcu_assign_pointer(shared, fresh);
+        old = rcu_array_replace(&shared, fresh);
     } else {
         struct element element = {0, number, number};
         if (view.size > 0)
