@@ -41,9 +41,11 @@ MODULES = [
     "rcu._domain",
     "rcu._replaced",
     "rcu._cell",
+    "rcu.bench._lists",
     "rcu.bench._native",
     "rcu.torture._deferrers",
     "rcu.torture._field",
+    "rcu.torture._lists",
     "rcu.torture._readers",
     "rcu.torture._updaters",
 ]

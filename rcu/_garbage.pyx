@@ -27,6 +27,7 @@ cdef struct Mark:
     uint64_t number, nbytes, ns
 
 cdef Counts counts
+cdef set counted = set()  # the addresses of those that are garbage, or are still held by someone
 cdef Mark begun  # by the collection under way; there is one at a time
 cdef Limit limits
 cdef bint watched = False
@@ -44,6 +45,12 @@ cdef void drop_reference(PyObject *obj) noexcept:
 
 
 cdef int count(object obj) noexcept:
+    # What comes back, as one of several versions between which a program goes to and fro, is counted once. Nothing else
+    # has its address meanwhile: a collection alone frees it, and forgets the address.
+    cdef Py_ssize_t before = len(counted)
+    counted.add(<size_t><PyObject *>obj)
+    if len(counted) == before:
+        return 0
     if not watched:
         watch()
     rcu_fetch_add(&counts.nbytes, shallow_size(obj))
@@ -90,10 +97,12 @@ cdef Mark mark() noexcept nogil:
     return now
 
 
-cdef void forget(const Mark *before) noexcept nogil:
+cdef int forget(const Mark *before) noexcept:
+    counted.clear()
     rcu_store_relaxed(&counts.old_number, before.number)
     rcu_store_relaxed(&counts.old_nbytes, before.nbytes)
     rcu_store_relaxed(&counts.since_ns, before.ns)
+    return 0
 
 
 cdef void collect_if_due() noexcept:

@@ -52,8 +52,8 @@ cdef class Replaced:
     def __dealloc__(self):
         if self.engine is NULL:
             return
-        # Also where the grace period is over: by whom, and when, then does not depend on that. Without memory for it, it
-        # is never freed.
+        # Also where the grace period is over: by whom, and when, then does not depend on that. Without memory for it,
+        # it is never freed.
         if not Py_IsFinalizing():
             Py_INCREF(<PyObject *>self.old)
             defer_reference(self.engine, <PyObject *>self.old)
@@ -79,6 +79,8 @@ cdef class Replaced:
 
     def wait(self, timeout=None):
         """Returns the old value once every section of the domain that began before it was replaced has ended. Blocks.
+
+        Where nobody else has asked for such a grace period, for those that began before the call, too.
 
         :param timeout: how long to wait at most, in seconds, a real number; ``None``: for ever.
         :raises DeadlockError: the calling thread is in a section of the domain.
@@ -113,8 +115,8 @@ cdef class Replaced:
 
 
 cdef int traverse(PyObject *self, visitproc visit, void *arg) noexcept:
-    """What the cyclic collector finds together with a Replaced it finalizes at once, so the old value is not shown to it
-    before the grace period is over. It may be so in the midst of a collection, which then keeps the value for the next."""
+    """What the cyclic collector finds together with a Replaced it finalizes at once, so the old value is not shown to
+    it before the grace period is over. That may end amid a collection, which then keeps the value for the next."""
     if (<Replaced>self).engine is NULL or not is_over((<Replaced>self).engine, (<Replaced>self).need):
         return 0
     return traverse_all(self, visit, arg)

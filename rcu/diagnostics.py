@@ -67,7 +67,7 @@ class GarbageStats:
     """Deferred objects that were retired, and wait for the cyclic collector: what ``rcu.garbage_stats()`` returns."""
 
     number: int
-    """How many were retired since the last collection."""
+    """How many were retired since the last collection; one that was retired twice is counted once."""
     nbytes: int
     """How many bytes they take, by ``sys.getsizeof``: without what they refer to."""
     oldest_age: float

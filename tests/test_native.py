@@ -17,7 +17,7 @@ NATIVE = Path(__file__).with_name("native")
 INCLUDE = Path(rcu.get_include())
 PARTS = [
     *("layout", "atomics", "pointers", "threads", "ends", "forks", "sections", "buffering", "buffering", "readers"),
-    *("barriers", "checks", "flavor"),
+    *("lists", "arrays", "barriers", "checks", "flavor"),
 ]
 # Enough for each race to happen; ci/native.sh tries longer.
 ROUNDS = "5000"
@@ -74,6 +74,13 @@ def test_a_refused_membarrier_falls_back_to_fences(program, script, command):
     assert parts[-1] == ("flavor", "fence")
 
 
+SHRINK_IN_PLACE = """\
+        return EINVAL;
+    if (index == size - 1) {
+        rcu_store_release(&array->size, index);
+        return 0;
+    }
+"""
 # What the program finds without luck: the litmus test and the readers are for what takes some.
 FAULTS = {
     "an exit that does not look": ("read.h", "if (RCU_UNLIKELY(rcu_load_relaxed(slot->gp) != seq))", "if (0)"),
@@ -81,6 +88,10 @@ FAULTS = {
     "an enter that is not seen": ("read.h", "rcu_store_relaxed(&slot->seq, seq | RCU_SEQ_BUSY);", ""),
     "a lock that says no": ("thread_posix.h", "pthread_mutex_trylock(mutex) == 0", "pthread_mutex_trylock(mutex) != 0"),
     "an addition that returns the sum": ("atomic.h", "__atomic_fetch_add", "__atomic_add_fetch"),
+    "a removed node that looks listed": ("list.h", "    node->prev = NULL;\n    return 1;", "    return 1;"),
+    "a next node that points back wrongly": ("list.h", "        next->pprev = &node->next;", "        ;"),
+    "a last element that is removed in place": ("array.h", "        return EINVAL;\n", SHRINK_IN_PLACE),
+    "a size that wraps around": ("array.h", "((size_t)PTRDIFF_MAX - RCU_ARRAY_DATA) / width", "PTRDIFF_MAX"),
 }
 
 

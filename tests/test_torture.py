@@ -54,6 +54,28 @@ def test_objects_freed_without_a_grace_period_are_noticed(domain):
     assert "a section met the object" in field.first
 
 
+FREED_AT_ONCE = """
+import threading, rcu
+from rcu.torture._field import Field
+from rcu.torture._lists import ListReader, Lists, ListUpdater
+lists = Lists(Field(rcu.Domain()))
+updater = threading.Thread(target=ListUpdater(lists, 1, grace=False).run, daemon=True)
+updater.start()
+try:
+    ListReader(lists, 2).run()
+finally:
+    lists.field.stop()
+    updater.join()
+"""
+
+
+def test_list_entries_freed_without_a_grace_period_are_noticed(script):
+    """By what was found, or by a crash: a link that was freed leads anywhere."""
+    done = script(FREED_AT_ONCE, check=False)
+    assert done.returncode != 0
+    assert done.returncode < 0 or "AssertionError: a traversal met" in done.stderr
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_each_way_to_wait(domain, way):
     field = Field(domain)

@@ -27,6 +27,7 @@
  *   [J]    wait_to_write, full                      waiting -> the look at the lock            [L]
  *   [K]    leader, full, after awaited = 1          awaited -> the second look                 [X] [Q]
  *   [L]    stop_writing, full                       the lock is free -> load of waiting        [J]
+ *   [M]    array's size: RELEASE, ACQUIRE           an element -> the size that counts it      itself
  *   [N]    a cell's lock: RELEASE, COMP.-EXCH.      what a writer did -> what the next does    itself
  *   [P]    caller, full, before it reads gp_seq     its publications -> gp_seq                 [X] [Q]
  *   [Q]    enter_slow, full                         busy store, gp_seq -> awaited, the loads   [D] [K] [P]

@@ -46,7 +46,8 @@ static inline int rcu_msvc_cmpxchg_pointer(void *volatile *p, void **expected, v
 }
 
 #if defined(__cplusplus)
-#define RCU_MSVC_AS(p, value) static_cast<decltype(p)>(value)
+/* Plus makes it a value: of *p, decltype alone is a reference. */
+#define RCU_MSVC_AS(p, value) static_cast<decltype(+(p))>(value)
 #else
 #define RCU_MSVC_AS(p, value) (value)
 #endif

@@ -29,7 +29,8 @@ PATTERN = (
     "deferred",
     "native",
     "cells",
-    *["native"] * 9,
+    "lists",
+    *["native"] * 8,
 )
 
 

@@ -11,13 +11,16 @@ ROOT = Path(__file__).parents[2]
 ENGINE = (
     "include/rcu/read.h",
     "include/rcu/pointer.h",
+    "include/rcu/list.h",
+    "include/rcu/array.h",
     *sorted(f"rcu/{path.name}" for path in ROOT.glob("rcu/_*.pyx")),
 )
 
 # What orders: every access that is more than relaxed, and every fence.
 ORDERED = re.compile(
-    r"\b(rcu_load_acquire|rcu_store_release|rcu_exchange|rcu_fetch_add|rcu_fetch_sub|rcu_compare_exchange"
-    r"|rcu_full_barrier|rcu_compiler_barrier|heavy_barrier)\(|__ATOMIC_(ACQUIRE|RELEASE|ACQ_REL|SEQ_CST)"
+    r"(?<!define )\b(rcu_load_acquire|rcu_store_release|rcu_exchange|rcu_fetch_add|rcu_fetch_sub|rcu_compare_exchange"
+    r"|rcu_dereference|rcu_assign_pointer|rcu_full_barrier|rcu_compiler_barrier|heavy_barrier)\("
+    r"|__ATOMIC_(ACQUIRE|RELEASE|ACQ_REL|SEQ_CST)"
 )
 
 # How a function's, or a macro's, lines begin and end.

@@ -35,10 +35,10 @@ block says is for the reader, but for lines such as
 
         in rcu/_grace.pyx complete: OLD LINE => NEW LINE
 
-which tell what the same step is in the code (" ; " parts several lines). They are needed where it does not follow from
-the statements: elsewhere, a statement that is dropped, or that calls another function with the same arguments, means
-the same for its references. `none` stands for no models: the order is stronger than needed, and the block says why it
-is kept.
+which tell what the same step is in the code (" ; " parts several lines, and what ends in a backslash goes on). They are
+needed where it does not follow from the statements: elsewhere, a statement that is dropped, or that calls another
+function with the same arguments, means the same for its references. `none` stands for no models: the order is stronger
+than needed, and the block says why it is kept.
 """
 
 import re
@@ -325,7 +325,7 @@ def read_weakened(header, block, threads):
     steps = []
     edits = []
     side = None
-    for raw in block.splitlines():
+    for raw in re.sub(r" \\\n\s+", " ", block).splitlines():
         step = re.fullmatch(r"    P(\d):\s+(\S.*)", raw)
         to = re.fullmatch(r"    =>(.*)", raw)
         edit = re.fullmatch(r"    in (\S+) (\w+): (.*?) =>(.*)", raw)

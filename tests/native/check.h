@@ -144,5 +144,7 @@ void test_forks(void);
 void test_sections(void);
 void test_litmus(int fence);
 void test_readers(int fence);
+void test_lists(void);
+void test_arrays(void);
 
 #endif

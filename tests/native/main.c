@@ -83,6 +83,8 @@ int main(void)
     if (!fence)
         test_readers(0);
     test_readers(1);
+    test_lists();
+    test_arrays();
     printf("barriers: %" PRIu64 " heavy\n", heavy_barriers);
     if (!fence)
         CHECK(heavy_barriers > rounds);

@@ -7,7 +7,7 @@
 
 from types import ModuleType
 
-from rcu.torture.modes import cells, churn, deferred, domains, fork, native, python
+from rcu.torture.modes import cells, churn, deferred, domains, fork, lists, native, python
 
 MODES: dict[str, ModuleType] = {
     "native": native,
@@ -17,4 +17,5 @@ MODES: dict[str, ModuleType] = {
     "fork": fork,
     "deferred": deferred,
     "cells": cells,
+    "lists": lists,
 }
