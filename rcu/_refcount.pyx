@@ -51,9 +51,9 @@ cdef extern from *:
 
     static int rcu_may_be_untracked(PyObject *obj)
     {
-    #if PY_VERSION_HEX < 0x030F0000
         /* A collection on 3.14 untracks tuples that can be part of no cycle, deferred or not, and then nobody frees
-         * them: python/cpython#144054. It leaves alone those that hold something which might be. */
+         * them: python/cpython#144054, of which 3.15.0rc1 mends the half (not gc_mark_traverse_tuple(), which it uses
+         * in large programs). It leaves alone those that hold something which might be. */
         if (PyTuple_CheckExact(obj)) {
             for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(obj); i++) {
                 PyObject *item = PyTuple_GET_ITEM(obj, i);
@@ -62,7 +62,6 @@ cdef extern from *:
             }
             return 1;
         }
-    #endif
         return 0;
     }
 
