@@ -90,8 +90,8 @@ def test_limits_are_set_while_domains_close():
 
 @pytest.mark.parametrize("deferred", [True, False], ids=["deferred", "counted"])
 def test_tuples_that_the_collector_forgets(domain, deferred):
-    """It untracks those that can be part of no cycle, also if their counts are deferred; then nobody freed them. On 3.15
-    it does so in large programs only."""
+    """It untracks those that can be part of no cycle, also if their counts are deferred; then nobody freed them. 3.15
+    does so in large programs only."""
     size, count = 100_000, 50
     large = [[] for _ in range(200_000)]
     gc.collect()
