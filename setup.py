@@ -41,6 +41,8 @@ MODULES = [
     "rcu._domain",
     "rcu._replaced",
     "rcu._cell",
+    "rcu._heads",
+    "rcu._api",
     "rcu.bench._lists",
     "rcu.bench._native",
     "rcu.torture._deferrers",

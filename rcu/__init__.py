@@ -11,6 +11,7 @@ attribute costs, on any number of threads, and ``cell.set(new)`` retires the old
 
 from pathlib import Path
 
+from rcu import _api as _api  # rcu_import() of C looks for it here
 from rcu._cell import Cell
 from rcu._domain import Domain, default_domain, flavor
 from rcu._ends import set_exit_timeout

@@ -10,6 +10,8 @@ from cpython.object cimport PyObject
 from rcu._headers cimport rcu_domain
 from rcu._writers cimport WriterLock
 
+cdef Py_ssize_t held_at() noexcept   # bytes from a cell's begin to its member `held`
+
 cdef public class Cell [object RcuCell, type RcuCellType]:
     cdef object held         # read at any time; written by exchange() only, under the lock
     cdef PyObject *domain_   # the Domain; not the collector's to clear, for methods may be called after that

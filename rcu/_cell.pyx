@@ -44,6 +44,10 @@ cdef extern from "Python.h":
     object PyMember_GetOne(const char *obj, PyMemberDef *member)
 
 
+cdef Py_ssize_t held_at() noexcept:
+    return RCU_HELD_AT
+
+
 cdef uint64_t NAP_NS = RCU_NS_PER_SECOND // 10  # after which who waits to write looks whether anyone can still free it
 
 cdef object the_default = the_default_domain  # where the end of the program does not clear it

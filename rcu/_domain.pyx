@@ -4,7 +4,7 @@
 import operator
 cimport cython
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
+from cpython.unicode cimport PyUnicode_AsEncodedString
 from libc.stdint cimport uint64_t
 
 from rcu._calls cimport check_barrier, defer_call, defer_drop, new_notices, python_domain, wait_for_deferred
@@ -18,7 +18,7 @@ from rcu._headers cimport (
 )
 from rcu._refcount cimport METH_FASTCALL, METH_KEYWORDS, PyCFunction, PyMethodDef, put_method, share, share_methods
 from rcu._sections cimport attached, end_section, new_guard, this_thread
-from rcu._slots cimport depth, detach
+from rcu._slots cimport depth, detach, name_domain
 from rcu._threads cimport find
 from rcu._waits cimport ask, report, step_aside, wait_until_over
 
@@ -58,8 +58,9 @@ cdef class Domain:
             raise MemoryError("no memory for a domain")
         self.key = self.engine.key
         self._name = f"domain-{self.key}" if name is None else name
-        Py_INCREF(self._name)
-        self.engine.label = <void *>self._name
+        label = PyUnicode_AsEncodedString(self._name, "utf-8", "surrogatepass")
+        if not name_domain(self.engine, label, len(label)):
+            raise MemoryError("no memory for a domain's name")
         # From here on the domain is whole: what converts the arguments may be Python, and find it.
         self.stall_timeout = stall_timeout
         self.backlog_limit = backlog_limit

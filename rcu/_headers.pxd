@@ -97,7 +97,8 @@ cdef extern from "rcu/domain.h" nogil:
         const rcu_slow *slow
         uint64_t fence
         void (*departs)(rcu_slot *slot) noexcept nogil
-        void *label
+        char *label
+        uint64_t label_size
         uint64_t stall_ns, window_ns, backlog_limit
         uint64_t gp_seq, gp_done, unready
         rcu_mutex doze_lock

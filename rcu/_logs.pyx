@@ -163,16 +163,6 @@ cdef void collect_with_python() noexcept with gil:
     collect_if_due()
 
 
-cdef void forget_domain(rcu_domain *domain) noexcept nogil:
-    if begin_leaving():
-        drop_label(domain)
-        end_leaving()
-
-
-cdef void drop_label(rcu_domain *domain) noexcept with gil:
-    Py_XDECREF(<PyObject *>domain.label)
-
-
 cdef void left_open(rcu_domain *domain, uint64_t sections) noexcept nogil:
     if not Py_IsFinalizing():
         say_left_open(domain, sections)
@@ -197,5 +187,4 @@ hooks.report = report_from_engine
 hooks.left_open = left_open
 hooks.tidies_at = collects_at
 hooks.tidy = tidy
-hooks.forget = forget_domain
 use_python(&hooks)

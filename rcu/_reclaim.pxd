@@ -23,7 +23,6 @@ cdef struct Python:
     # What callbacks leave behind is tidied up by one that has nothing else to do: when; and do it.
     uint64_t (*tidies_at)() noexcept nogil                 # RCU_NEVER: nothing to do, now
     void (*tidy)() noexcept nogil
-    void (*forget)(rcu_domain *domain) noexcept nogil      # the domain is about to be freed
 
 # All of these may be called with or without a thread state, and block for the locks at most.
 cdef void use_python(const Python *with_python) noexcept nogil         # once

@@ -62,7 +62,6 @@ cdef void hold(rcu_domain *domain) noexcept nogil:
 cdef void drop(rcu_domain *domain) noexcept nogil:
     """The last one frees the domain, and what could not even be started is lost with it."""
     if rcu_fetch_sub(&domain.holders, 1) == 1:
-        python.forget(domain)
         domain_free(domain)
 
 

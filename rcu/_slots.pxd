@@ -27,5 +27,6 @@ cdef void visit(rcu_domain *domain) noexcept nogil
 cdef void give_way(rcu_domain *domain) noexcept nogil
 
 cdef rcu_domain *domain_new(const rcu_slow *slow) noexcept nogil  # NULL: no memory
+cdef bint name_domain(rcu_domain *domain, const char *name, uint64_t size) noexcept nogil  # once; False: no memory
 cdef void domain_free(rcu_domain *domain) noexcept nogil  # nobody reads, waits or updates there any more
 cdef void each_domain(void (*visit)(rcu_domain *domain) noexcept nogil) noexcept nogil  # under the registry's lock

@@ -2,8 +2,8 @@
 """Slots: attach, detach at thread exit, prune after fork. See the .pxd for the map."""
 
 from libc.stdint cimport uint64_t
-from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memset
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, memset
 
 from rcu._flavor cimport fence_flavor, prepare_again
 from rcu._gate cimport gate_begin
@@ -262,6 +262,16 @@ cdef rcu_domain *domain_new(const rcu_slow *slow) noexcept nogil:
     return domain
 
 
+cdef bint name_domain(rcu_domain *domain, const char *name, uint64_t size) noexcept nogil:
+    domain.label = <char *>malloc(size + 1)
+    if domain.label == NULL:
+        return False
+    memcpy(domain.label, name, size)
+    domain.label[size] = 0
+    domain.label_size = size
+    return True
+
+
 cdef void init_conditions(rcu_domain *domain) noexcept nogil:
     cdef int group, i
     rcu_cond_init(&domain.doze)
@@ -298,6 +308,7 @@ cdef void domain_free(rcu_domain *domain) noexcept nogil:
     for group in range(RCU_GROUPS):
         rcu_cond_destroy(&domain.changed[group])
     free(domain.slots)
+    free(domain.label)
     rcu_domain_dealloc(domain)
 
 

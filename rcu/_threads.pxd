@@ -9,11 +9,12 @@ good as gone.
 registry's lock.
 """
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport intptr_t, uint64_t
 
 from rcu._headers cimport rcu_slot
 
 cdef rcu_slot *find(uint64_t key) noexcept nogil  # the calling thread's slot in a domain, or NULL
+cdef intptr_t first_at() noexcept nogil           # where others find the first slot: see this_thread.h
 cdef void become_reclaimer() noexcept nogil       # the calling thread, for good
 cdef bint reclaims() noexcept nogil               # is it one
 cdef void begin_update() noexcept nogil           # the calling thread keeps writers waiting, until

@@ -1,18 +1,15 @@
 # cython: language_level=3
 """What each thread knows of its slots: the one thread-local of the package. See the .pxd for the map."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport intptr_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 
 cdef extern from *:
     """
     #include "rcu/domain.h"
+    #include "rcu/this_thread.h"
 
-    struct rcu_entry {
-        uint64_t key; /* 0: free */
-        struct rcu_slot *slot;
-    };
     #define RCU_KEY_GONE UINT64_MAX /* was detached; no domain's key */
 
     /* On the heap, for some systems end thread-local storage before they call the hook. A fork child does not free
@@ -31,6 +28,16 @@ cdef extern from *:
         int reclaims; /* it calls, or has called, what was deferred */
         int updates;  /* functions of updates that it is in: others may wait until they return */
     } rcu_this_thread;
+
+    /* How far `first` is from the thread pointer, in every thread; 0: who wants it calls. */
+    static intptr_t rcu_first_at(void)
+    {
+    #if defined(RCU_THREAD_POINTER)
+        return (intptr_t)((const char *)&rcu_this_thread.first - RCU_THREAD_POINTER());
+    #else
+        return 0;
+    #endif
+    }
 
     static void rcu_become_reclaimer(void)
     {
@@ -125,6 +132,7 @@ cdef extern from *:
         uint32_t mask, used
         uint64_t serial
     rcu_slot *rcu_find(uint64_t key) noexcept nogil
+    intptr_t rcu_first_at() noexcept nogil
     void rcu_become_reclaimer() noexcept nogil
     bint rcu_reclaims() noexcept nogil
     void rcu_count_update(int by) noexcept nogil
@@ -143,6 +151,10 @@ cdef uint64_t survivor = 0
 
 cdef rcu_slot *find(uint64_t key) noexcept nogil:
     return rcu_find(key)
+
+
+cdef intptr_t first_at() noexcept nogil:
+    return rcu_first_at()
 
 
 cdef void become_reclaimer() noexcept nogil:

@@ -4,6 +4,7 @@
 import threading
 
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint64_t
 
 from rcu._clock cimport deadline, nanoseconds
@@ -37,7 +38,7 @@ cdef object main_thread = threading.main_thread  # where the end of the program,
 
 
 cdef str name_of(const rcu_domain *domain):
-    return <str>domain.label
+    return PyUnicode_DecodeUTF8(domain.label, domain.label_size, "surrogatepass")
 
 
 cdef bint wait_in_naps(rcu_domain *domain, Waiter waiter, uint64_t what, uint64_t until) except -1:

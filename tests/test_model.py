@@ -17,7 +17,7 @@ NOT_MODELLED = {
     # Who runs next: in the model, whoever can. `visit` is there the lock alone.
     "visit", "give_way",
     # There is one domain, from the start to the end.
-    "domain_new", "init_conditions", "domain_free",
+    "domain_new", "name_domain", "init_conditions", "domain_free",
     # Forks have tests of their own.
     "before_fork", "after_fork_in_parent", "after_fork_in_child", "keep_only",
     # Import.

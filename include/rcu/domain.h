@@ -109,7 +109,8 @@ struct rcu_domain {
     uint64_t fence; /* 1: the fence flavor */
     /* Called with the domain's lock held when a slot with an outbox leaves the domain. */
     void (*departs)(struct rcu_slot *slot);
-    void *label; /* the floor above: what it reports about the domain with */
+    char *label; /* what reports call it: UTF-8 of label_size bytes, surrogates and NULs allowed */
+    uint64_t label_size;
     /* May be changed at any time; each alone, nothing else depends on them. */
     uint64_t stall_ns;      /* age at which a grace period is reported; 0: never */
     uint64_t window_ns;     /* under load, a batch grows for that long */

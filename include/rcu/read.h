@@ -1,22 +1,26 @@
 /* The read side: inline, on an explicit slot of the calling thread.
  *
  * All may be called with or without a Python thread state, in or out of a section; none allocates, and none
- * blocks, but for the short lock that the last reader of a grace period takes to wake its updater. */
+ * blocks, but for the short lock that the last reader of a grace period takes to wake its updater. The slot is
+ * rcu_this_slot()'s, of the calling thread; a debug build (debug.h) checks that. */
 #ifndef RCU_READ_H
 #define RCU_READ_H
 
 #include "atomic.h"
+#include "debug.h"
 #include "slot.h"
 
 /* Is the calling thread, whose slot this is, in a section? The kernel's rcu_read_lock_held(). */
 static inline int rcu_held(const struct rcu_slot *slot)
 {
+    RCU_DEBUG_SLOT(slot);
     return (rcu_load_relaxed(&slot->seq) & RCU_SEQ_BUSY) != 0;
 }
 
 /* Begins a read-side section, or nests one more. The kernel's and liburcu's rcu_read_lock(). */
 static inline void rcu_enter(struct rcu_slot *slot)
 {
+    RCU_DEBUG_SLOT(slot);
     uint64_t seq = rcu_load_relaxed(&slot->seq);
     if (RCU_UNLIKELY((seq & RCU_SEQ_BUSY) != 0)) {
         slot->nest++;
@@ -38,6 +42,7 @@ static inline void rcu_enter(struct rcu_slot *slot)
 /* Ends the innermost section; the caller is in one. The kernel's and liburcu's rcu_read_unlock(). */
 static inline void rcu_exit(struct rcu_slot *slot)
 {
+    RCU_DEBUG_HELD(slot);
     if (RCU_UNLIKELY(slot->nest != 0)) {
         slot->nest--;
         return;

@@ -1,0 +1,58 @@
+/* How a thread finds its own slot without a call.
+ *
+ * Extensions are loaded apart from each other, so a header cannot define the thread-local where a thread keeps its
+ * slots; only _threads has one. Where such a variable is at the same distance from the thread pointer in every thread
+ * (glibc's initial-exec model), that distance is all that others need to know. Elsewhere they call. */
+#ifndef RCU_THIS_THREAD_H
+#define RCU_THIS_THREAD_H
+
+#include <stdint.h>
+#include <stdlib.h> /* says whether this is glibc */
+
+#include "slot.h"
+
+/* What a thread knows of one of its slots. */
+struct rcu_entry {
+    uint64_t key;          /* of the domain; 0: free */
+    struct rcu_slot *slot; /* the thread's slot there */
+};
+
+#if defined(__GLIBC__) && defined(__GNUC__)
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_thread_pointer)
+#define RCU_THREAD_POINTER() ((const char *)__builtin_thread_pointer())
+#endif
+#endif
+
+/* Where the compiler has no such built-in for x86-64, the ABI has it: the first word there is its own address. */
+#if !defined(RCU_THREAD_POINTER) && defined(__x86_64__) && defined(__LP64__)
+static inline const char *rcu_x86_thread_pointer(void)
+{
+    const char *pointer;
+    __asm__("mov %%fs:0, %0" : "=r"(pointer));
+    return pointer;
+}
+#define RCU_THREAD_POINTER() rcu_x86_thread_pointer()
+#endif
+
+#endif
+
+/* The calling thread's slot in the domain with that key, if it is the one that the thread has at hand, `at` bytes from
+ * its thread pointer; else NULL. */
+static inline struct rcu_slot *rcu_slot_at_hand(intptr_t at, uint64_t key)
+{
+#if defined(RCU_THREAD_POINTER)
+    if (at != 0) {
+        const struct rcu_entry *entry = (const struct rcu_entry *)(const void *)(RCU_THREAD_POINTER() + at);
+        if (entry->key == key)
+            return entry->slot;
+    }
+#else
+    (void)at;
+    (void)key;
+#endif
+    return NULL;
+}
+
+#endif
