@@ -16,7 +16,7 @@ from rcu._headers cimport (
 from rcu._heads cimport enqueue_checked
 from rcu._sections cimport this_thread
 from rcu._slots cimport attach, depth, detach, name_domain
-from rcu._threads cimport find, first_at
+from rcu._threads cimport at_hand_at, find
 from rcu._waits cimport Waiter, ask, name_of, report_from_engine, wait_for_period
 
 from rcu._domain import default_domain
@@ -205,7 +205,7 @@ functions.size = sizeof(rcu_api)
 functions.version = RCU_VERSION
 functions.slot_size = sizeof(rcu_slot)
 functions.head_size = sizeof(rcu_head)
-functions.slot_at = first_at()
+functions.slot_at = at_hand_at()
 functions.default_domain = (<Domain>default_domain).engine
 functions.domain_new = new_domain
 functions.domain_free = close_domain

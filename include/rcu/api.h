@@ -176,8 +176,8 @@ static inline struct rcu_domain *rcu_domain_of(PyObject *domain)
 /* ---- threads ------------------------------------------------------------------------------------------------------ */
 
 /* The calling thread's slot in the domain, which its first call makes; NULL: no memory. From then on it is one load of
- * a thread-local for the first domain that the thread attaches to, and a look-up in a small table for others. The
- * pointer may be kept until the thread ends, unregisters or forks off, or the domain is freed, and is of no use to other
+ * a thread-local, inline; a thread that reads in more than RCU_AT_HAND domains may call, for a look-up in a small table,
+ * as all do on systems other than glibc's. The pointer may be kept until the thread ends, unregisters or forks off, or the domain is freed, and is of no use to other
  * threads. At the end of a thread its slots are given back; a section that is open then is ended, and logged.
  * Section: yes. State: no. Blocks: no. QEMU's and liburcu's rcu_register_thread(), which need not be called here. */
 static inline struct rcu_slot *rcu_this_slot(struct rcu_domain *domain)

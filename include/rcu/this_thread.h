@@ -38,13 +38,17 @@ static inline const char *rcu_x86_thread_pointer(void)
 
 #endif
 
-/* The calling thread's slot in the domain with that key, if it is the one that the thread has at hand, `at` bytes from
- * its thread pointer; else NULL. */
+/* A thread has that many entries at hand, each at its key modulo that; keys count upwards. A power of two. */
+#define RCU_AT_HAND 4
+
+/* The calling thread's slot in the domain with that key, if it is one of those at hand, which begin `at` bytes from the
+ * thread pointer; else NULL. */
 static inline struct rcu_slot *rcu_slot_at_hand(intptr_t at, uint64_t key)
 {
 #if defined(RCU_THREAD_POINTER)
     if (at != 0) {
         const struct rcu_entry *entry = (const struct rcu_entry *)(const void *)(RCU_THREAD_POINTER() + at);
+        entry += key & (RCU_AT_HAND - 1);
         if (entry->key == key)
             return entry->slot;
     }
