@@ -20,7 +20,7 @@ from rcu._threads cimport at_hand_at, find
 from rcu._waits cimport Waiter, ask, name_of, report_from_engine, wait_for_period
 
 from rcu._domain import default_domain
-from rcu.errors import DeadlockError, RcuError, SectionError
+from rcu.errors import DeadlockError, RcuError
 
 
 cdef extern from "Python.h":
@@ -113,7 +113,9 @@ cdef int unregister_thread(rcu_domain *domain) noexcept nogil:
 
 # ---- waits ---------------------------------------------------------------------------------------------------------
 
-cdef int wait_detached(rcu_domain *domain, Waiter waiter, uint64_t what, uint64_t until, bint needs_python) noexcept nogil:
+cdef int wait_detached(
+    rcu_domain *domain, Waiter waiter, uint64_t what, uint64_t until, bint needs_python,
+) noexcept nogil:
     """In naps, between which stalls are reported, without the thread state that the caller may have."""
     cdef PyThreadState *state = PyEval_SaveThread() if PyThreadState_GetUnchecked() != NULL else NULL
     cdef uint64_t stall_ns = rcu_load_relaxed(&domain.stall_ns)
@@ -184,14 +186,14 @@ cdef int raise_outcome(rcu_domain *domain, int outcome, const char *what) except
         return 0
     if outcome == RCU_IN_SECTION:
         raise DeadlockError(f"{where} by {this_thread()}, which is in {depth(slot) if slot is not NULL else 0} nested "
-                            "section(s) of this domain and would wait for itself; leave them first")
+                            "section(s) of this domain; leave them first")
     if outcome == RCU_IN_CALLBACK:
         raise DeadlockError(f"{where} in a callback of this domain, which is part of what it would wait for")
     if outcome == RCU_TIMED_OUT:
         raise TimeoutError(f"{where} did not end in time; the domain is as before")
     if outcome == RCU_FINALIZING:
-        raise RcuError(f"{where} while the interpreter is taken down: callbacks do not run any more; call it before, at "
-                       "the latest in a function for atexit")
+        raise RcuError(f"{where} while the interpreter is taken down: callbacks do not run any more; call it before, "
+                       "at the latest in a function for atexit")
     raise SystemError(f"{where}: {outcome} is no outcome of a wait")
 
 

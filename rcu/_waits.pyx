@@ -38,7 +38,10 @@ cdef object main_thread = threading.main_thread  # where the end of the program,
 
 
 cdef str name_of(const rcu_domain *domain):
-    return PyUnicode_DecodeUTF8(domain.label, domain.label_size, "surrogatepass")
+    try:
+        return PyUnicode_DecodeUTF8(domain.label, domain.label_size, "surrogatepass")
+    except UnicodeDecodeError:  # C may have named it anything
+        return PyUnicode_DecodeUTF8(domain.label, domain.label_size, "backslashreplace")
 
 
 cdef bint wait_in_naps(rcu_domain *domain, Waiter waiter, uint64_t what, uint64_t until) except -1:

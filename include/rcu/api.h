@@ -53,7 +53,7 @@ extern "C" {
 /* What became of a wait. */
 enum rcu_outcome {
     RCU_DONE = 0,
-    RCU_IN_SECTION,  /* the calling thread is in a section of the domain: it would wait for itself, and has not waited */
+    RCU_IN_SECTION, /* the calling thread is in a section of the domain: it would wait for itself, and has not waited */
     RCU_IN_CALLBACK, /* the calling thread runs a callback of the domain, which is part of what it would wait for */
     RCU_TIMED_OUT,   /* the time is over; the domain is as before */
     RCU_FINALIZING   /* the interpreter is being taken down, and callbacks in Python that are waited for run no more */
@@ -118,14 +118,15 @@ static inline const struct rcu_api *rcu_api_of(const char *what)
  * Section: yes. State: needed. Blocks: as an import does. After NumPy's import_array(). */
 static inline int rcu_import(void)
 {
-    const struct rcu_api *api = (const struct rcu_api *)PyCapsule_Import(RCU_CAPSULE, 0);
-    if (api == NULL) {
-        /* An rcu without the capsule is an ImportError like an rcu that is not there. */
-        if (PyErr_ExceptionMatches(PyExc_AttributeError))
-            PyErr_SetString(PyExc_ImportError, "the rcu that is installed has no C interface, and this extension was "
-                                               "built for rcu " RCU_VERSION "; install that, or a later one");
+    /* Not PyCapsule_Import(), which drops the cause where an import fails. */
+    PyObject *module = PyImport_ImportModule("rcu._api");
+    PyObject *capsule = module == NULL ? NULL : PyObject_GetAttrString(module, "table");
+    const struct rcu_api *api =
+        capsule == NULL ? NULL : (const struct rcu_api *)PyCapsule_GetPointer(capsule, RCU_CAPSULE);
+    Py_XDECREF(capsule); /* the table is the module's, which lasts as long as the process */
+    Py_XDECREF(module);
+    if (api == NULL)
         return -1;
-    }
     if (api->abi != RCU_ABI || api->size < sizeof(struct rcu_api) || api->slot_size != sizeof(struct rcu_slot) ||
         api->head_size != sizeof(struct rcu_head)) {
         PyErr_Format(PyExc_ImportError,
@@ -140,7 +141,7 @@ static inline int rcu_import(void)
     return 0;
 }
 
-/* ---- domains ------------------------------------------------------------------------------------------------------ */
+/* ---- domains ----------------------------------------------------------------------------------------------------- */
 
 /* The domain of rcu.default_domain, which lasts as long as the process. Python code and all extensions share it.
  * Section: yes. State: no. Blocks: no. The domain of the kernel's functions, and of minircu's global(). */
@@ -173,12 +174,13 @@ static inline struct rcu_domain *rcu_domain_of(PyObject *domain)
     return RCU_API()->domain_of(domain);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------------ */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 /* The calling thread's slot in the domain, which its first call makes; NULL: no memory. From then on it is one load of
- * a thread-local, inline; a thread that reads in more than RCU_AT_HAND domains may call, for a look-up in a small table,
- * as all do on systems other than glibc's. The pointer may be kept until the thread ends, unregisters or forks off, or the domain is freed, and is of no use to other
- * threads. At the end of a thread its slots are given back; a section that is open then is ended, and logged.
+ * a thread-local, inline; a thread that reads in more than RCU_AT_HAND domains may call, for a look-up in a small
+ * table, as all do on systems other than glibc's. The pointer may be kept until the thread ends or unregisters, or the
+ * domain is freed, and is of no use to other threads. At the end of a thread its slots are given back; a section that
+ * is open then is ended, and logged.
  * Section: yes. State: no. Blocks: no. QEMU's and liburcu's rcu_register_thread(), which need not be called here. */
 static inline struct rcu_slot *rcu_this_slot(struct rcu_domain *domain)
 {
@@ -207,7 +209,7 @@ static inline void rcu_quiesce(struct rcu_slot *slot)
     RCU_API()->quiesce(slot);
 }
 
-/* ---- grace periods ------------------------------------------------------------------------------------------------ */
+/* ---- grace periods ----------------------------------------------------------------------------------------------- */
 
 /* Returns RCU_DONE once every section of the domain that began before the call has ended. RCU_IN_SECTION at once.
  * Signals are not handled meanwhile: who waits for long on the main thread does so in turns of rcu_synchronize_for()
@@ -241,11 +243,11 @@ static inline int rcu_poll(struct rcu_domain *domain, uint64_t cookie)
     return RCU_API()->poll(domain, cookie);
 }
 
-/* ---- deferred work ------------------------------------------------------------------------------------------------ */
+/* ---- deferred work ----------------------------------------------------------------------------------------------- */
 
-/* Has func(head) called after a grace period, by a thread of the domain, outside of sections. `head` is a member of what
- * func frees, so this allocates nothing (but, at a thread's first call, its slot and its outbox, and works without). It
- * is the domain's until func is called; to enqueue it again before is a mistake that a debug build reports on stderr
+/* Has func(head) called after a grace period, by a thread of the domain, outside of sections. `head` is a member of
+ * what func frees, so this allocates nothing (but, at a thread's first call, its slot and its outbox, and works without
+ * them). It is the domain's until func is called; to enqueue it again before is a mistake that a debug build reports on stderr
  * and ignores. What a thread enqueues is called in that order. Never waits for room: these callbacks count for the
  * domain's backlog_limit, by which Python's updaters are held back, while an updater in C sees to it by itself that
  * rcu_barrier() or rcu_synchronize() is called from time to time.
@@ -277,15 +279,16 @@ static inline int rcu_barrier_for(struct rcu_domain *domain, uint64_t timeout_ns
     return RCU_API()->barrier(domain, timeout_ns);
 }
 
-/* Makes an outcome of the functions above an exception: 0 for RCU_DONE; or -1, with rcu.DeadlockError, rcu.SectionError,
- * TimeoutError or rcu.RcuError set, which names the domain and `what` was tried ("table_clear()").
+/* Makes an outcome of the functions above an exception: 0 for RCU_DONE; or -1, with rcu.DeadlockError (in a section, in
+ * a callback), TimeoutError or rcu.RcuError (finalizing) set, which names the domain and `what` was tried, as in
+ * "table_clear()".
  * Section: yes. State: needed. Blocks: no. */
 static inline int rcu_check(struct rcu_domain *domain, int outcome, const char *what)
 {
     return outcome == RCU_DONE ? 0 : RCU_API()->check(domain, outcome, what);
 }
 
-/* ---- cells -------------------------------------------------------------------------------------------------------- */
+/* ---- cells ------------------------------------------------------------------------------------------------------- */
 
 /* Not 0 if the object is an rcu.Cell.
  * Section: yes. State: no. Blocks: no. */

@@ -36,14 +36,16 @@ static inline void rcu_debug_slot(const struct rcu_slot *slot, const char *what)
 {
     uint64_t me = rcu_thread_ident();
     if (slot == NULL)
-        rcu_debug_abort("%s(NULL) by thread %" PRIu64 ": rcu_this_slot() returns NULL where there is no memory", what, me);
+        rcu_debug_abort("%s(NULL) by thread %" PRIu64 ": rcu_this_slot() returns NULL where there is no memory", what,
+                        me);
     /* A slot that its thread has left is another's, or none's; both are read, for slots are never given back. */
     if (rcu_load_relaxed(&slot->seq) == RCU_SEQ_DETACHED)
         rcu_debug_abort("%s(%p) by thread %" PRIu64 ": the slot is no thread's any more: its thread has ended or was "
                         "unregistered, or its domain was freed; ask rcu_this_slot() again",
                         what, (const void *)slot, me);
     if (slot->ident != me)
-        rcu_debug_abort("%s(%p) by thread %" PRIu64 ": the slot belongs to thread %" PRIu64 "; each thread has its own, "
+        rcu_debug_abort("%s(%p) by thread %" PRIu64 ": the slot belongs to thread %" PRIu64
+                        "; each thread has its own, "
                         "from rcu_this_slot()",
                         what, (const void *)slot, me, slot->ident);
 }

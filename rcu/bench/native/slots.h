@@ -18,18 +18,18 @@
 static volatile int rcu_bench_shared = 1;
 static struct rcu_slot rcu_bench_plain; /* to store to */
 
-#define RCU_BENCH_SECTIONS(name, begin, end)                                 \
+#define RCU_BENCH_SECTIONS(name, begin, end)                                   \
     static RCU_BENCH_LOOP uint64_t name(struct rcu_domain *domain, uint64_t n) \
-    {                                                                        \
-        struct rcu_slot *slot = rcu_this_slot(domain);                       \
-        volatile uint64_t *plain = &rcu_bench_plain.seq;                     \
-        uint64_t sum = 0;                                                    \
-        for (uint64_t i = 0; i < n; i += RCU_BENCH_UNROLLED) {               \
-            RCU_BENCH_EIGHT(begin; sum += (uint64_t)rcu_bench_shared; end;)  \
-        }                                                                    \
-        (void)slot;                                                          \
-        (void)plain;                                                         \
-        return sum;                                                          \
+    {                                                                          \
+        struct rcu_slot *slot = rcu_this_slot(domain);                         \
+        volatile uint64_t *plain = &rcu_bench_plain.seq;                       \
+        uint64_t sum = 0;                                                      \
+        for (uint64_t i = 0; i < n; i += RCU_BENCH_UNROLLED) {                 \
+            RCU_BENCH_EIGHT(begin; sum += (uint64_t)rcu_bench_shared; end;)    \
+        }                                                                      \
+        (void)slot;                                                            \
+        (void)plain;                                                           \
+        return sum;                                                            \
     }
 
 RCU_BENCH_SECTIONS(rcu_bench_known, rcu_enter(slot), rcu_exit(slot))
