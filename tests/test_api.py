@@ -1,5 +1,6 @@
 """The C interface, include/rcu/api.h: on all kinds of threads, and together with Python."""
 
+import gc
 import os
 import threading
 
@@ -144,6 +145,7 @@ def test_synchronize_waits_for_readers(probe, domain, engine, how):
         eventually(lambda: domain.stats().heavy_barriers)
         assert probe.synchronize_for(how, engine, 0) == TIMED_OUT
         assert probe.synchronize_for(how, engine, SECOND // 100) == TIMED_OUT
+        gc.collect()  # which stops all threads that have a thread state attached: the waiting one has none
         order.append("left")
         holder.leave()
     assert order == ["left", "synchronized"]

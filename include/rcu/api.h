@@ -247,9 +247,9 @@ static inline int rcu_poll(struct rcu_domain *domain, uint64_t cookie)
 
 /* Has func(head) called after a grace period, by a thread of the domain, outside of sections. `head` is a member of
  * what func frees, so this allocates nothing (but, at a thread's first call, its slot and its outbox, and works without
- * them). It is the domain's until func is called; to enqueue it again before is a mistake that a debug build reports on stderr
- * and ignores. What a thread enqueues is called in that order. Never waits for room: these callbacks count for the
- * domain's backlog_limit, by which Python's updaters are held back, while an updater in C sees to it by itself that
+ * them). It is the domain's until func is called; to enqueue it again before is a mistake that a debug build reports on
+ * stderr and ignores. What a thread enqueues is called in that order. Never waits for room: these callbacks count for
+ * the domain's backlog_limit, by which Python's updaters are held back, while an updater in C sees to it by itself that
  * rcu_barrier() or rcu_synchronize() is called from time to time.
  *
  * func has no thread state, so it does not touch Python; where it must, it calls PyGILState_Ensure(), unless
