@@ -138,7 +138,7 @@ def aborted(done):
             "probe.borrow_outside(rcu.Cell([], domain=domain))",
             "rcu_cell_borrow(*) by thread {me}, which is in no section",
         ),
-        ("probe.borrow_outside([])", "the object is no rcu.Cell but of type list"),
+        ("probe.borrow_outside([])", "the object is no rcu.Cell, as rcu_cell_check() tells"),
     ],
 )
 def test_it_aborts(script, debug, code, told):

@@ -314,8 +314,7 @@ static inline PyObject *rcu_cell_borrow(PyObject *cell)
     const struct rcu_api *api = RCU_API();
 #if defined(RCU_DEBUG)
     if (!rcu_cell_check(cell))
-        rcu_debug_abort("rcu_cell_borrow(%p): the object is no rcu.Cell but of type %s", (void *)cell,
-                        Py_TYPE(cell)->tp_name);
+        rcu_debug_abort("rcu_cell_borrow(%p): the object is no rcu.Cell, as rcu_cell_check() tells", (void *)cell);
     rcu_debug_held(rcu_this_slot(api->cell_domain(cell)), "rcu_cell_borrow");
 #endif
     /* [V] with itself: whoever sees the object sees what was put into it before it was published. */
