@@ -1,4 +1,5 @@
 import logging
+import os
 import signal
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 
 import processes
 import rcu
+from consumers import Consumers
 from loops import OnAsyncio, OnTrio, Wait
 from rcu.aio import Waiters
 
@@ -41,6 +43,13 @@ def script():
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def consumers(tmp_path_factory):
+    """A virtual environment with rcu from a wheel, in which tests/consumer/ is built: one for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    return Consumers((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "consumers")
 
 
 @pytest.fixture

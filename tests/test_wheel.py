@@ -1,8 +1,6 @@
 """The package as others get it: a wheel from the source distribution alone, and an editable install."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -12,23 +10,10 @@ from pathlib import Path
 import pytest
 
 import rcu
+from wheels import copy_checkout, hook
 
 ROOT = Path(__file__).parents[1]
 HEADERS = {path.name for path in (ROOT / "include" / "rcu").glob("*.h")}
-# How fast the result is does not matter here, how fast it is built does.
-QUICK = {"RCU_CFLAGS": "-O0"}
-
-
-def hook(folder, call):
-    """Calls a hook of the build backend, as pip does, and returns what it made."""
-    out = folder.parent / "out"
-    out.mkdir(exist_ok=True)
-    code = f"import setuptools.build_meta as b; print(b.{call}({str(out)!r}))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=os.environ | QUICK, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return out / done.stdout.splitlines()[-1]
 
 
 def python(code, *folders):
@@ -41,16 +26,7 @@ def python(code, *folders):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of what is versioned, nearly: nothing that was built."""
-    copy = tmp_path / "checkout"
-    built = shutil.ignore_patterns(
-        "*.so", "*.pyd", "*.html", "__pycache__", "build", "dist", "*.egg-info", ".*", "venv"
-    )
-    shutil.copytree(ROOT, copy, ignore=built)
-    for written in (copy / "rcu").rglob("*.c"):
-        if written.with_suffix(".pyx").exists():
-            written.unlink()
-    return copy
+    return copy_checkout(tmp_path / "checkout")
 
 
 USE = """

@@ -168,7 +168,7 @@ static inline void rcu_domain_free(struct rcu_domain *domain)
 
 /* The domain of a Python object, an rcu.Domain, which lasts as long as the object, so that C and Python share it. NULL,
  * with a TypeError set: it is none. rcu_domain_free() is not for these.
- * Section: yes. State: needed. Blocks: no. */
+ * Section: yes. State: needed. Blocks: no. Python's rcu.Domain. */
 static inline struct rcu_domain *rcu_domain_of(PyObject *domain)
 {
     return RCU_API()->domain_of(domain);
@@ -221,7 +221,7 @@ static inline int rcu_synchronize(struct rcu_domain *domain)
 }
 
 /* The same for so many nanoseconds at most: RCU_TIMED_OUT then. 0 asks without waiting for any reader.
- * Section: no. State: no. Blocks: yes. Domain.synchronize(timeout). */
+ * Section: no. State: no. Blocks: yes. Python's Domain.synchronize(timeout). */
 static inline int rcu_synchronize_for(struct rcu_domain *domain, uint64_t timeout_ns)
 {
     return RCU_API()->synchronize(domain, timeout_ns);
@@ -273,7 +273,7 @@ static inline int rcu_barrier(struct rcu_domain *domain)
 }
 
 /* The same for so many nanoseconds at most: RCU_TIMED_OUT then, and what was enqueued still is.
- * Section: no. State: no. Blocks: yes. Domain.barrier(timeout). */
+ * Section: no. State: no. Blocks: yes. Python's Domain.barrier(timeout). */
 static inline int rcu_barrier_for(struct rcu_domain *domain, uint64_t timeout_ns)
 {
     return RCU_API()->barrier(domain, timeout_ns);
@@ -282,7 +282,7 @@ static inline int rcu_barrier_for(struct rcu_domain *domain, uint64_t timeout_ns
 /* Makes an outcome of the functions above an exception: 0 for RCU_DONE; or -1, with rcu.DeadlockError (in a section, in
  * a callback), TimeoutError or rcu.RcuError (finalizing) set, which names the domain and `what` was tried, as in
  * "table_clear()".
- * Section: yes. State: needed. Blocks: no. */
+ * Section: yes. State: needed. Blocks: no. What Python's Domain.synchronize() and barrier() raise. */
 static inline int rcu_check(struct rcu_domain *domain, int outcome, const char *what)
 {
     return outcome == RCU_DONE ? 0 : RCU_API()->check(domain, outcome, what);
@@ -291,14 +291,14 @@ static inline int rcu_check(struct rcu_domain *domain, int outcome, const char *
 /* ---- cells ------------------------------------------------------------------------------------------------------- */
 
 /* Not 0 if the object is an rcu.Cell.
- * Section: yes. State: no. Blocks: no. */
+ * Section: yes. State: no. Blocks: no. Python's type(object) is rcu.Cell. */
 static inline int rcu_cell_check(PyObject *object)
 {
     return Py_TYPE(object) == RCU_API()->cell_type;
 }
 
 /* The domain of a cell, whose sections protect what is borrowed from it. It lasts as long as the cell.
- * Section: yes. State: no. Blocks: no. */
+ * Section: yes. State: no. Blocks: no. Python's Cell.domain. */
 static inline struct rcu_domain *rcu_cell_domain(PyObject *cell)
 {
     return RCU_API()->cell_domain(cell);
@@ -308,7 +308,7 @@ static inline struct rcu_domain *rcu_cell_domain(PyObject *cell)
  * of the cell's domain. Who keeps it for longer takes a reference (Py_NewRef) before that. The cell itself is the
  * caller's to keep. What a cell's swap() hands out is its caller's affair, and protected only if that one retires it.
  * Section: in one. State: no, but needed for all that one does with an object. Blocks: no. The kernel's
- * rcu_dereference(). */
+ * rcu_dereference(), Python's Cell.value. */
 static inline PyObject *rcu_cell_borrow(PyObject *cell)
 {
     const struct rcu_api *api = RCU_API();
