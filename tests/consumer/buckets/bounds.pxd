@@ -8,19 +8,17 @@ from rcu cimport rcu_head
 cdef struct Bounds:
     rcu_head head       # for rcu_call(); the first member, so that a pointer to it is one to all
     Py_ssize_t count
-    double[1] at        # ascending; there is memory for `count`
+    double[1] at        # ascending; there is memory for `count`, which is 1 or more
 
 
 cdef inline Py_ssize_t bisect(const Bounds *bounds, double x) noexcept nogil:
-    """How many bounds are not above x: the number of its bucket."""
-    cdef Py_ssize_t low = 0, high = bounds.count, middle
-    while low < high:
-        middle = (low + high) // 2
-        if x < bounds.at[middle]:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    """How many bounds are not above x: the number of its bucket. No branch depends on x, for a processor to guess."""
+    cdef Py_ssize_t found = 0, left = bounds.count, half
+    while left > 1:
+        half = left // 2
+        found += half * (bounds.at[found + half - 1] <= x)
+        left -= half
+    return found + (bounds.at[found] <= x)
 
 
 cdef inline Bounds *with_one_more(const Bounds *old, double bound) noexcept nogil:
