@@ -86,7 +86,7 @@ def test_the_guides_links_lead_somewhere():
 def test_the_guide_names_what_there_is():
     """Each function and macro that it speaks of is in a header."""
     headers = "".join(path.read_text() for path in (ROOT / "include" / "rcu").glob("*.h"))
-    names = set(re.findall(r"\b(rcu_\w+|RCU_\w+)\b", GUIDE + SECTION))
+    names = set(re.findall(r"\b(rcu_\w+|RCU_\w+)\b", GUIDE + SECTION)) - {"rcu_include"}  # a variable of Meson's
     assert len(names) > 20
     for name in sorted(names):
         assert re.search(rf"\b{name}\b", headers), name
