@@ -118,10 +118,20 @@ static inline const struct rcu_api *rcu_api_of(const char *what)
  * Section: yes. State: needed. Blocks: as an import does. After NumPy's import_array(). */
 static inline int rcu_import(void)
 {
-    const struct rcu_api *api = (const struct rcu_api *)PyCapsule_Import(RCU_CAPSULE, 0);
+    const struct rcu_api *api = NULL;
+    /* By itself first: PyCapsule_Import() does not say why an import has failed. */
+    PyObject *module = PyImport_ImportModule("rcu");
+    if (module == NULL)
+        return -1;
+    Py_DECREF(module);
+    module = PyImport_ImportModule("rcu._api");
+    if (module != NULL) {
+        Py_DECREF(module);
+        api = (const struct rcu_api *)PyCapsule_Import(RCU_CAPSULE, 0);
+    }
     if (api == NULL) {
         /* An rcu without the capsule is an ImportError like an rcu that is not there. */
-        if (PyErr_ExceptionMatches(PyExc_AttributeError))
+        if (PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_ModuleNotFoundError))
             PyErr_SetString(PyExc_ImportError, "the rcu that is installed has no C interface, and this extension was "
                                                "built for rcu " RCU_VERSION "; install that, or a later one");
         return -1;
@@ -136,7 +146,8 @@ static inline int rcu_import(void)
                      (unsigned long)api->size);
         return -1;
     }
-    RCU_API_TABLE = api;
+    if (RCU_API_TABLE != api) /* other threads may be reading it */
+        RCU_API_TABLE = api;
     return 0;
 }
 
@@ -311,8 +322,7 @@ static inline PyObject *rcu_cell_borrow(PyObject *cell)
     const struct rcu_api *api = RCU_API();
 #if defined(RCU_DEBUG)
     if (!rcu_cell_check(cell))
-        rcu_debug_abort("rcu_cell_borrow(%p): the object is no rcu.Cell but of type %s", (void *)cell,
-                        Py_TYPE(cell)->tp_name);
+        rcu_debug_abort("rcu_cell_borrow(%p): the object is no rcu.Cell", (void *)cell);
     rcu_debug_held(rcu_this_slot(api->cell_domain(cell)), "rcu_cell_borrow");
 #endif
     /* [V] with itself: whoever sees the object sees what was put into it before it was published. */
