@@ -12,7 +12,8 @@ from rcu._deferred cimport barrier_at, close_domain, deferred_domain, enqueue, i
 from rcu._domain cimport Domain
 from rcu._grace cimport needed, poll, quiesce
 from rcu._headers cimport (
-    RCU_NEVER, RCU_NS_PER_SECOND, RCU_SEQ_STEP, rcu_callback, rcu_clock, rcu_domain, rcu_head, rcu_held, rcu_load_relaxed, rcu_slot,
+    RCU_NEVER, RCU_NS_PER_SECOND, RCU_SEQ_STEP, rcu_callback, rcu_clock, rcu_domain, rcu_head, rcu_held,
+    rcu_load_relaxed, rcu_slot,
 )
 from rcu._heads cimport enqueue_checked
 from rcu._sections cimport this_thread
