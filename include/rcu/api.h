@@ -137,6 +137,7 @@ static inline int rcu_import(void)
             PyErr_SetString(PyExc_ImportError, "the rcu that is installed has no C interface, and this extension was "
                                                "built for rcu " RCU_VERSION "; install that, or a later one");
         return -1;
+    }
     if (api->abi != RCU_ABI || api->size < sizeof(struct rcu_api) || api->slot_size != sizeof(struct rcu_slot) ||
         api->head_size != sizeof(struct rcu_head)) {
         PyErr_Format(PyExc_ImportError,
