@@ -1,6 +1,5 @@
 """The C interface, include/rcu/api.h: on all kinds of threads, and together with Python."""
 
-import gc
 import os
 import threading
 
@@ -145,12 +144,45 @@ def test_synchronize_waits_for_readers(probe, domain, engine, how):
         eventually(lambda: domain.stats().heavy_barriers)
         assert probe.synchronize_for(how, engine, 0) == TIMED_OUT
         assert probe.synchronize_for(how, engine, SECOND // 100) == TIMED_OUT
-        gc.collect()  # which stops all threads that have a thread state attached: the waiting one has none
         order.append("left")
         holder.leave()
     assert order == ["left", "synchronized"]
     assert probe.synchronize(how, engine) == DONE
     assert probe.synchronize_for(how, engine, 2**64 - 1) == DONE
+
+
+def test_a_wait_holds_up_nobody(probe, script):
+    """A collection stops all threads that have a thread state attached, and there may be a GIL: who waits has none."""
+    code = f"""
+import faulthandler, gc, sys, threading, rcu
+faulthandler.dump_traceback_later({PATIENCE}, exit=True)
+sys.path.insert(0, {os.path.dirname(probe.__file__)!r})
+import probe
+domain = rcu.Domain(stall_timeout=None)  # no report, which would attach who waits
+engine = probe.domain_of(domain)
+def wait(how):
+    probe.synchronize(how, engine)
+    print("synchronized")
+for how in 0, 1, 2:
+    before = domain.stats().heavy_barriers
+    entered, leave = threading.Event(), threading.Event()
+    def read():
+        with domain:
+            entered.set()
+            leave.wait()
+    reader = threading.Thread(target=read)
+    reader.start()
+    entered.wait()
+    waiter = threading.Thread(target=wait, args=(how,))
+    waiter.start()
+    while domain.stats().heavy_barriers == before:
+        pass
+    gc.collect()
+    leave.set()
+    reader.join()
+    waiter.join()
+"""
+    assert script(code) == "synchronized\n" * 3
 
 
 @HOWS
