@@ -155,7 +155,7 @@ def test_a_wait_holds_up_nobody(probe, script):
     """A collection stops all threads that have a thread state attached, and there may be a GIL: who waits has none."""
     code = f"""
 import faulthandler, gc, sys, threading, rcu
-faulthandler.dump_traceback_later({PATIENCE}, exit=True)
+faulthandler.dump_traceback_later({PATIENCE} / 3, exit=True)
 sys.path.insert(0, {os.path.dirname(probe.__file__)!r})
 import probe
 domain = rcu.Domain(stall_timeout=None)  # no report, which would attach who waits
