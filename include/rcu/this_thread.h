@@ -19,10 +19,13 @@ struct rcu_entry {
 
 #if defined(__GLIBC__) && defined(__GNUC__)
 
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_thread_pointer)
+/* Not by __has_builtin, which says yes where the compiler then refuses it: GCC for POWER, Clang 12 for x86-64. */
+#if (defined(__x86_64__) && defined(__LP64__)) || defined(__aarch64__)
+#if defined(__clang__) ? __clang_major__ >= 14 : __GNUC__ >= 11
 #define RCU_THREAD_POINTER() ((const char *)__builtin_thread_pointer())
 #endif
+#elif defined(__riscv) && !defined(__clang__) && __GNUC__ >= 11
+#define RCU_THREAD_POINTER() ((const char *)__builtin_thread_pointer())
 #endif
 
 /* Where the compiler has no such built-in for x86-64, the ABI has it: the first word there is its own address. */
