@@ -1,6 +1,7 @@
 # cython: language_level=3
 """The table of functions behind include/rcu/api.h, in a capsule. See the .pxd for the map."""
 
+from cpython.exc cimport PyErr_Clear
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport intptr_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
@@ -11,7 +12,8 @@ from rcu._deferred cimport barrier_at, close_domain, deferred_domain, enqueue, i
 from rcu._domain cimport Domain
 from rcu._grace cimport needed, poll, quiesce
 from rcu._headers cimport (
-    RCU_NEVER, RCU_NS_PER_SECOND, rcu_callback, rcu_clock, rcu_domain, rcu_head, rcu_held, rcu_load_relaxed, rcu_slot,
+    RCU_NEVER, RCU_NS_PER_SECOND, RCU_SEQ_STEP, rcu_callback, rcu_clock, rcu_domain, rcu_head, rcu_held,
+    rcu_load_relaxed, rcu_slot,
 )
 from rcu._heads cimport enqueue_checked
 from rcu._sections cimport this_thread
@@ -97,6 +99,7 @@ cdef rcu_domain *new_domain(const char *name) noexcept nogil:
 
 cdef rcu_domain *domain_of(PyObject *domain) except NULL:
     if type(<object>domain) is not Domain:
+        PyErr_Clear()  # no Python may run with an exception set
         raise TypeError(f"rcu_domain_of() takes an rcu.Domain, not {type(<object>domain).__name__} {<object>domain!r}")
     return (<Domain>domain).engine
 
@@ -160,7 +163,8 @@ cdef int synchronize(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
 
 
 cdef int ask_for_period(rcu_domain *domain, uint64_t cookie) noexcept nogil:
-    return ask(domain, cookie)
+    # One that start_poll() of this domain cannot have given would have period after period driven to reach it.
+    return cookie <= rcu_load_relaxed(&domain.gp_seq) + RCU_SEQ_STEP and ask(domain, cookie)
 
 
 cdef int barrier(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
@@ -178,6 +182,7 @@ cdef int barrier(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
 # ---- exceptions, cells ---------------------------------------------------------------------------------------------
 
 cdef int raise_outcome(rcu_domain *domain, int outcome, const char *what) except -1:
+    PyErr_Clear()  # as PyErr_SetString() does; and no Python may run with an exception set
     cdef rcu_slot *slot = find(domain.key)
     where = f"domain {name_of(domain)!r}: {what.decode('utf-8', 'replace')}"
     if outcome == RCU_DONE:

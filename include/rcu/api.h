@@ -23,7 +23,9 @@
  * "Section" says whether a function may be called in a read-side section of the domain that it is about; sections of
  * other domains never matter to it, but for deadlocks between domains, which are the caller's affair. "State" says
  * whether the thread needs an attached thread state (the GIL, on builds that have one); where it does not, and there is
- * one, a function that blocks detaches it meanwhile. "Blocks": all may take short locks, of the engine alone.
+ * one, a function that blocks detaches it meanwhile. "Blocks": all may take short locks, of the engine alone. A wait
+ * that has something to report, a stall say, attaches a state for that, the thread's own or one for the while, and
+ * leaves an exception that is set alone: who waits holds no lock that Python code waits for.
  *
  * A debug build, with RCU_DEBUG defined, checks what it can (debug.h). In others, misuse that it would report is
  * undefined behaviour. */
@@ -113,15 +115,25 @@ static inline const struct rcu_api *rcu_api_of(const char *what)
 #define RCU_API() rcu_api_of(__func__)
 
 /* Imports rcu and finds its table. 0; or -1 with an ImportError set: there is no rcu, it cannot work in this process
- * (the system grants no hook at the end of threads, say), or it is not the one that this was compiled for; the error
- * names both. Calling it again is harmless.
+ * (the system grants no hook at the end of threads, say; it is not the main interpreter), or it is not the one that
+ * this was compiled for; the error names both. Calling it again is harmless.
  * Section: yes. State: needed. Blocks: as an import does. After NumPy's import_array(). */
 static inline int rcu_import(void)
 {
-    const struct rcu_api *api = (const struct rcu_api *)PyCapsule_Import(RCU_CAPSULE, 0);
+    const struct rcu_api *api = NULL;
+    /* By itself first: PyCapsule_Import() does not say why an import has failed. */
+    PyObject *module = PyImport_ImportModule("rcu");
+    if (module == NULL)
+        return -1;
+    Py_DECREF(module);
+    module = PyImport_ImportModule("rcu._api");
+    if (module != NULL) {
+        Py_DECREF(module);
+        api = (const struct rcu_api *)PyCapsule_Import(RCU_CAPSULE, 0);
+    }
     if (api == NULL) {
         /* An rcu without the capsule is an ImportError like an rcu that is not there. */
-        if (PyErr_ExceptionMatches(PyExc_AttributeError))
+        if (PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_ModuleNotFoundError))
             PyErr_SetString(PyExc_ImportError, "the rcu that is installed has no C interface, and this extension was "
                                                "built for rcu " RCU_VERSION "; install that, or a later one");
         return -1;
@@ -136,7 +148,8 @@ static inline int rcu_import(void)
                      (unsigned long)api->size);
         return -1;
     }
-    RCU_API_TABLE = api;
+    if (RCU_API_TABLE != api) /* other threads may be reading it */
+        RCU_API_TABLE = api;
     return 0;
 }
 
@@ -149,7 +162,8 @@ static inline struct rcu_domain *rcu_default_domain(void)
     return RCU_API()->default_domain;
 }
 
-/* A new domain; NULL: no memory. Reports call it by that name, UTF-8, or by one of their own if it is NULL.
+/* A new domain; NULL: no memory. Reports call it by that name, UTF-8 (other bytes are shown escaped), or by one
+ * of their own if it is NULL.
  * Section: yes. State: no. Blocks: no. The kernel's init_srcu_struct(), C++26's std::rcu_domain. */
 static inline struct rcu_domain *rcu_domain_new(const char *name)
 {
@@ -233,7 +247,7 @@ static inline uint64_t rcu_start_poll(struct rcu_domain *domain)
 }
 
 /* Not 0 if a grace period that began after rcu_start_poll() of that domain returned the cookie has completed. Asking
- * is enough to complete it. A cookie stays good for ever.
+ * is enough to complete it. A cookie stays good for ever; for a number that is none, 0 may come back for ever, too.
  * Section: yes; it is then one of those that are waited for. State: no. Blocks: no. The kernel's
  * poll_state_synchronize_rcu(). */
 static inline int rcu_poll(struct rcu_domain *domain, uint64_t cookie)
@@ -278,7 +292,8 @@ static inline int rcu_barrier_for(struct rcu_domain *domain, uint64_t timeout_ns
 }
 
 /* Makes an outcome of the functions above an exception: 0 for RCU_DONE; or -1, with rcu.DeadlockError, rcu.SectionError,
- * TimeoutError or rcu.RcuError set, which names the domain and `what` was tried ("table_clear()").
+ * TimeoutError or rcu.RcuError set, which names the domain and `what` was tried ("table_clear()"). As PyErr_SetString()
+ * does, it replaces an exception that is set.
  * Section: yes. State: needed. Blocks: no. */
 static inline int rcu_check(struct rcu_domain *domain, int outcome, const char *what)
 {
@@ -311,8 +326,7 @@ static inline PyObject *rcu_cell_borrow(PyObject *cell)
     const struct rcu_api *api = RCU_API();
 #if defined(RCU_DEBUG)
     if (!rcu_cell_check(cell))
-        rcu_debug_abort("rcu_cell_borrow(%p): the object is no rcu.Cell but of type %s", (void *)cell,
-                        Py_TYPE(cell)->tp_name);
+        rcu_debug_abort("rcu_cell_borrow(%p): the object is no rcu.Cell", (void *)cell);
     rcu_debug_held(rcu_this_slot(api->cell_domain(cell)), "rcu_cell_borrow");
 #endif
     /* [V] with itself: whoever sees the object sees what was put into it before it was published. */
