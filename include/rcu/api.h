@@ -58,7 +58,7 @@ enum rcu_outcome {
     RCU_IN_SECTION, /* the calling thread is in a section of the domain: it would wait for itself, and has not waited */
     RCU_IN_CALLBACK, /* the calling thread runs a callback of the domain, which is part of what it would wait for */
     RCU_TIMED_OUT,   /* the time is over; the domain is as before */
-    RCU_FINALIZING   /* the interpreter is being taken down, and callbacks in Python that are waited for run no more */
+    RCU_FINALIZING   /* the interpreter is being taken down: callbacks in Python, which may be ahead, run no more */
 };
 
 /* What the capsule holds; for the functions below. */
@@ -193,7 +193,7 @@ static inline struct rcu_domain *rcu_domain_of(PyObject *domain)
  * a thread-local, inline; a thread that reads in more than RCU_AT_HAND domains may call, for a look-up in a small
  * table, as all do on systems other than glibc's. The pointer may be kept until the thread ends or unregisters, or the
  * domain is freed, and is of no use to other threads. At the end of a thread its slots are given back; a section that
- * is open then is ended, and logged.
+ * is open then is ended, which the next wait of some length reports.
  * Section: yes. State: no. Blocks: no. QEMU's and liburcu's rcu_register_thread(), which need not be called here. */
 static inline struct rcu_slot *rcu_this_slot(struct rcu_domain *domain)
 {
