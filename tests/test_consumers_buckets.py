@@ -6,8 +6,8 @@ import pytest
 
 from threads import PATIENCE
 
-# Cython's own code has parameters that it does not use.
-STRICT = "-Wall -Wextra -Werror -Wno-unused-parameter -Wno-error=unused-but-set-variable"
+# Cython's own code has parameters that it does not use, and on some interpreters leaves out members that are NULL.
+STRICT = "-Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers"
 
 RIGHT = """
 import array, bisect, random, sys
@@ -64,7 +64,7 @@ def test_what_is_wrong_is_an_error_and_leaves_no_section_open(run):
 
 
 RACE = """
-import array, threading, time
+import array, gc, threading, time
 import buckets, rcu
 
 VALUES = 4000
@@ -133,6 +133,7 @@ rcu.barrier()
 assert buckets.versions_alive() == 2, buckets.versions_alive()
 assert buckets.versions_made() > 100
 del it, other
+gc.collect()
 assert buckets.versions_alive() == 0
 """
 
