@@ -120,7 +120,7 @@ def test_alone(identity):
 
 # Readers look while the function adds, until each of them has met so many growths on the way.
 BESIDE = """
-import sys, threading
+import gc, sys, threading
 import rcu
 
 READERS, GROWTHS = 2, 20
@@ -147,6 +147,8 @@ def beside(look, made, add):
     for thread in threads:
         thread.join()
     assert not errors
+    # The interpreter leaves to its collector some of what several threads had.
+    gc.collect()
     rcu.barrier()
 """
 
@@ -179,7 +181,7 @@ print(identity.tables_alive())
 REPLACING = (
     BESIDE
     + """
-import gc, weakref
+import weakref
 import identity
 
 class Value:
@@ -267,6 +269,7 @@ def add():
 beside(look, lambda: rivals.tables()[0], add)
 alive = rivals.tables()[1]
 Scene.both = None
+gc.collect()
 rcu.barrier()
 print(alive, rivals.tables()[1])
 """
