@@ -45,6 +45,7 @@ MODULES = [
     "rcu._api",
     "rcu.bench._lists",
     "rcu.bench._native",
+    "rcu.bench._slots",
     "rcu.torture._deferrers",
     "rcu.torture._field",
     "rcu.torture._lists",

@@ -11,7 +11,7 @@ from libc.stdint cimport uint64_t
 cdef extern from "rcu/api.h":
     int rcu_import() except -1
 
-# ---- read.h, head.h, slot.h: sections, on a slot of the calling thread -----------------------------------------------
+# ---- read.h, head.h, slot.h: sections, on a slot of the calling thread --------------------------------------------
 
 cdef extern from "rcu/api.h" nogil:
     struct rcu_domain:
@@ -26,14 +26,14 @@ cdef extern from "rcu/api.h" nogil:
     void rcu_exit(rcu_slot *slot) noexcept
     bint rcu_held(const rcu_slot *slot) noexcept
 
-# ---- pointer.h: published pointers. Macros, for pointers of any type: cast what they return ---------------------------
+# ---- pointer.h: published pointers. Macros, for pointers of any type: cast what they return -----------------------
 
     void *rcu_dereference(const void *pointer) noexcept
     void rcu_assign_pointer(void *pointer, void *value) noexcept
     void *rcu_xchg_pointer(void *place, void *value) noexcept
     bint rcu_cmpxchg_pointer(void *place, void *expected, void *value) noexcept
 
-# ---- api.h -----------------------------------------------------------------------------------------------------------
+# ---- api.h --------------------------------------------------------------------------------------------------------
 
     enum rcu_outcome:
         RCU_DONE
@@ -102,7 +102,7 @@ cdef extern from "rcu/list.h" nogil:
     bint rcu_hlist_remove(rcu_hlist_node *node) noexcept
     bint rcu_hlist_replace(rcu_hlist_node *old, rcu_hlist_node *with_new) noexcept
 
-# ---- array.h: the resizable array -----------------------------------------------------------------------------------
+# ---- array.h: the resizable array ---------------------------------------------------------------------------------
 
 cdef extern from "rcu/array.h" nogil:
     struct rcu_array:

@@ -1,6 +1,7 @@
 # cython: language_level=3
 """The table of functions behind include/rcu/api.h, in a capsule. See the .pxd for the map."""
 
+from cpython.exc cimport PyErr_Clear
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport intptr_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
@@ -11,16 +12,17 @@ from rcu._deferred cimport barrier_at, close_domain, deferred_domain, enqueue, i
 from rcu._domain cimport Domain
 from rcu._grace cimport needed, poll, quiesce
 from rcu._headers cimport (
-    RCU_NEVER, RCU_NS_PER_SECOND, rcu_callback, rcu_clock, rcu_domain, rcu_head, rcu_held, rcu_load_relaxed, rcu_slot,
+    RCU_NEVER, RCU_NS_PER_SECOND, RCU_SEQ_STEP, rcu_callback, rcu_clock, rcu_domain, rcu_head, rcu_held,
+    rcu_load_relaxed, rcu_slot,
 )
 from rcu._heads cimport enqueue_checked
 from rcu._sections cimport this_thread
 from rcu._slots cimport attach, depth, detach, name_domain
-from rcu._threads cimport find, first_at
+from rcu._threads cimport at_hand_at, find
 from rcu._waits cimport Waiter, ask, name_of, report_from_engine, wait_for_period
 
 from rcu._domain import default_domain
-from rcu.errors import DeadlockError, RcuError, SectionError
+from rcu.errors import DeadlockError, RcuError
 
 
 cdef extern from "Python.h":
@@ -97,6 +99,7 @@ cdef rcu_domain *new_domain(const char *name) noexcept nogil:
 
 cdef rcu_domain *domain_of(PyObject *domain) except NULL:
     if type(<object>domain) is not Domain:
+        PyErr_Clear()  # no Python may run with an exception set
         raise TypeError(f"rcu_domain_of() takes an rcu.Domain, not {type(<object>domain).__name__} {<object>domain!r}")
     return (<Domain>domain).engine
 
@@ -113,7 +116,9 @@ cdef int unregister_thread(rcu_domain *domain) noexcept nogil:
 
 # ---- waits ---------------------------------------------------------------------------------------------------------
 
-cdef int wait_detached(rcu_domain *domain, Waiter waiter, uint64_t what, uint64_t until, bint needs_python) noexcept nogil:
+cdef int wait_detached(
+    rcu_domain *domain, Waiter waiter, uint64_t what, uint64_t until, bint needs_python,
+) noexcept nogil:
     """In naps, between which stalls are reported, without the thread state that the caller may have."""
     cdef PyThreadState *state = PyEval_SaveThread() if PyThreadState_GetUnchecked() != NULL else NULL
     cdef uint64_t stall_ns = rcu_load_relaxed(&domain.stall_ns)
@@ -160,7 +165,8 @@ cdef int synchronize(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
 
 
 cdef int ask_for_period(rcu_domain *domain, uint64_t cookie) noexcept nogil:
-    return ask(domain, cookie)
+    # One that start_poll() of this domain cannot have given would have period after period driven to reach it.
+    return cookie <= rcu_load_relaxed(&domain.gp_seq) + RCU_SEQ_STEP and ask(domain, cookie)
 
 
 cdef int barrier(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
@@ -178,20 +184,21 @@ cdef int barrier(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
 # ---- exceptions, cells ---------------------------------------------------------------------------------------------
 
 cdef int raise_outcome(rcu_domain *domain, int outcome, const char *what) except -1:
+    PyErr_Clear()  # as PyErr_SetString() does; and no Python may run with an exception set
     cdef rcu_slot *slot = find(domain.key)
     where = f"domain {name_of(domain)!r}: {what.decode('utf-8', 'replace')}"
     if outcome == RCU_DONE:
         return 0
     if outcome == RCU_IN_SECTION:
         raise DeadlockError(f"{where} by {this_thread()}, which is in {depth(slot) if slot is not NULL else 0} nested "
-                            "section(s) of this domain and would wait for itself; leave them first")
+                            "section(s) of this domain; leave them first")
     if outcome == RCU_IN_CALLBACK:
         raise DeadlockError(f"{where} in a callback of this domain, which is part of what it would wait for")
     if outcome == RCU_TIMED_OUT:
         raise TimeoutError(f"{where} did not end in time; the domain is as before")
     if outcome == RCU_FINALIZING:
-        raise RcuError(f"{where} while the interpreter is taken down: callbacks do not run any more; call it before, at "
-                       "the latest in a function for atexit")
+        raise RcuError(f"{where} while the interpreter is taken down: callbacks do not run any more; call it before, "
+                       "at the latest in a function for atexit")
     raise SystemError(f"{where}: {outcome} is no outcome of a wait")
 
 
@@ -205,7 +212,7 @@ functions.size = sizeof(rcu_api)
 functions.version = RCU_VERSION
 functions.slot_size = sizeof(rcu_slot)
 functions.head_size = sizeof(rcu_head)
-functions.slot_at = first_at()
+functions.slot_at = at_hand_at()
 functions.default_domain = (<Domain>default_domain).engine
 functions.domain_new = new_domain
 functions.domain_free = close_domain

@@ -19,6 +19,7 @@ from rcu._slots cimport each_domain, visit
 
 cdef uint64_t WINDOW_NS = RCU_NS_PER_SECOND // 1000
 cdef uint64_t BACKLOG_LIMIT = 100_000
+cdef uint64_t STALL_NS = 10 * RCU_NS_PER_SECOND
 
 
 # ---- domains -----------------------------------------------------------------------------------------------------
@@ -29,6 +30,7 @@ cdef rcu_domain *deferred_domain() noexcept nogil:
         domain.departs = departs
         domain.window_ns = WINDOW_NS
         domain.backlog_limit = BACKLOG_LIMIT
+        domain.stall_ns = STALL_NS
     return domain
 
 

@@ -73,9 +73,9 @@ cdef void call_noted(rcu_head *head) noexcept nogil:
 
 cdef void report(rcu_domain *domain, const rcu_head *head, const Queued *before) noexcept nogil:
     # By C alone: who enqueues need not have a thread state, and may hold locks that Python waits for.
-    fprintf(stderr, b"rcu: rcu_call() in domain '%s' of head %p, which is queued already in domain '%s' and has not been "
-            b"called yet: the second call is ignored; give each object a head of its own, or wait until its function "
-            b"has begun\n", domain.label, <const void *>head, before.domain.label)
+    fprintf(stderr, b"rcu: rcu_call() in domain '%s' of head %p, which is queued already in domain '%s' and has not "
+            b"been called yet: the second call is ignored; give each object a head of its own, or wait until its "
+            b"function has begun\n", domain.label, <const void *>head, before.domain.label)
     fflush(stderr)
 
 

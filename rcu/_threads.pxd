@@ -1,9 +1,9 @@
 # cython: language_level=3
 """What each thread knows of its slots: the one thread-local of the package.
 
-The first domain's slot, and a small hash table by the domain's key for the others. It holds pointers and does not
-know what becomes of slots; a slot whose key is no longer that of the entry is somebody else's, and the entry is as
-good as gone.
+The first domain's slot, and a small hash table by the domain's key for the others, of which some are at hand: in the
+thread-local itself. It holds pointers and does not know what becomes of slots; a slot whose key is no longer that of
+the entry is somebody else's, and the entry is as good as gone.
 
 `find`, `thread_serial`, `is_left_behind` and what counts updates are for any moment; all else is called under the
 registry's lock.
@@ -14,7 +14,7 @@ from libc.stdint cimport intptr_t, uint64_t
 from rcu._headers cimport rcu_slot
 
 cdef rcu_slot *find(uint64_t key) noexcept nogil  # the calling thread's slot in a domain, or NULL
-cdef intptr_t first_at() noexcept nogil           # where others find the first slot: see this_thread.h
+cdef intptr_t at_hand_at() noexcept nogil         # where others find what is at hand: see this_thread.h
 cdef void become_reclaimer() noexcept nogil       # the calling thread, for good
 cdef bint reclaims() noexcept nogil               # is it one
 cdef void begin_update() noexcept nogil           # the calling thread keeps writers waiting, until

@@ -21,19 +21,19 @@ cdef extern from *:
         uint64_t serial;         /* of the thread; never used again for another */
     };
 
-    /* The one thread-local of the package; `first` is the record's, one load nearer. */
+    /* The one thread-local of the package. At hand is what the thread has looked for in its record, one load nearer. */
     static RCU_THREAD_LOCAL struct rcu_this_thread {
-        struct rcu_entry first;
+        struct rcu_entry at_hand[RCU_AT_HAND];
         struct rcu_record *record;
         int reclaims; /* it calls, or has called, what was deferred */
         int updates;  /* functions of updates that it is in: others may wait until they return */
     } rcu_this_thread;
 
-    /* How far `first` is from the thread pointer, in every thread; 0: who wants it calls. */
-    static intptr_t rcu_first_at(void)
+    /* How far that is from the thread pointer, in every thread; 0: who wants it calls. */
+    static intptr_t rcu_at_hand_at(void)
     {
     #if defined(RCU_THREAD_POINTER)
-        return (intptr_t)((const char *)&rcu_this_thread.first - RCU_THREAD_POINTER());
+        return (intptr_t)((const char *)rcu_this_thread.at_hand - RCU_THREAD_POINTER());
     #else
         return 0;
     #endif
@@ -65,7 +65,8 @@ cdef extern from *:
     {
         static const struct rcu_entry none;
         rcu_this_thread.record = record;
-        rcu_this_thread.first = record ? record->first : none;
+        for (int i = 0; i < RCU_AT_HAND; i++)
+            rcu_this_thread.at_hand[i] = none;
     }
 
     static struct rcu_record *rcu_this_record(void)
@@ -76,28 +77,44 @@ cdef extern from *:
         return rcu_this_thread.record;
     }
 
-    static struct rcu_slot *rcu_find_in_record(uint64_t key)
+    static const struct rcu_entry *rcu_entry_in_record(const struct rcu_record *record, uint64_t key)
     {
-        const struct rcu_record *record = rcu_this_record();
-        if (!record)
-            return 0;
         if (record->first.key == key)
-            return record->first.slot;
+            return &record->first;
         if (!record->table)
             return 0;
         for (uint64_t i = key & record->mask;; i = (i + 1) & record->mask) {
             if (record->table[i].key == key)
-                return record->table[i].slot;
+                return &record->table[i];
             if (record->table[i].key == 0)
                 return 0;
         }
     }
 
+    static struct rcu_slot *rcu_find_in_record(uint64_t key)
+    {
+        const struct rcu_record *record = rcu_this_record();
+        const struct rcu_entry *entry = record ? rcu_entry_in_record(record, key) : 0;
+        if (!entry)
+            return 0;
+        rcu_this_thread.at_hand[key & (RCU_AT_HAND - 1)] = *entry;
+        return entry->slot;
+    }
+
     static inline struct rcu_slot *rcu_find(uint64_t key)
     {
-        if (RCU_LIKELY(rcu_this_thread.first.key == key))
-            return rcu_this_thread.first.slot;
+        const struct rcu_entry *entry = &rcu_this_thread.at_hand[key & (RCU_AT_HAND - 1)];
+        if (RCU_LIKELY(entry->key == key))
+            return entry->slot;
         return rcu_find_in_record(key);
+    }
+
+    /* The domain's slot is about to be another's, or another. */
+    static void rcu_put_away(uint64_t key)
+    {
+        struct rcu_entry *entry = &rcu_this_thread.at_hand[key & (RCU_AT_HAND - 1)];
+        if (entry->key == key)
+            entry->key = 0;
     }
 
     /* The system's calling convention for the hook, which Cython cannot spell. */
@@ -132,7 +149,8 @@ cdef extern from *:
         uint32_t mask, used
         uint64_t serial
     rcu_slot *rcu_find(uint64_t key) noexcept nogil
-    intptr_t rcu_first_at() noexcept nogil
+    intptr_t rcu_at_hand_at() noexcept nogil
+    void rcu_put_away(uint64_t key) noexcept nogil
     void rcu_become_reclaimer() noexcept nogil
     bint rcu_reclaims() noexcept nogil
     void rcu_count_update(int by) noexcept nogil
@@ -153,8 +171,8 @@ cdef rcu_slot *find(uint64_t key) noexcept nogil:
     return rcu_find(key)
 
 
-cdef intptr_t first_at() noexcept nogil:
-    return rcu_first_at()
+cdef intptr_t at_hand_at() noexcept nogil:
+    return rcu_at_hand_at()
 
 
 cdef void become_reclaimer() noexcept nogil:
@@ -237,16 +255,15 @@ cdef void remember(rcu_slot *slot) noexcept nogil:
     else:
         record.first.key = slot.key
         record.first.slot = slot
-        rcu_this_thread_is(record)
 
 
 cdef void forget(uint64_t key) noexcept nogil:
     cdef rcu_record *record = rcu_this_record()
     cdef uint64_t i
+    rcu_put_away(key)
     if record.first.key == key:
         record.first.key = 0
         record.first.slot = NULL
-        rcu_this_thread_is(record)
         return
     # The place stays taken, for what was put behind it must still be found; the next resize clears it.
     i = key & record.mask

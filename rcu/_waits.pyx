@@ -4,6 +4,7 @@
 import threading
 
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint64_t
 
@@ -22,6 +23,8 @@ from rcu.errors import DeadlockError
 
 cdef extern from "Python.h":
     bint Py_IsFinalizing() noexcept nogil
+    PyObject *PyErr_GetRaisedException() noexcept
+    void PyErr_SetRaisedException(PyObject *raised) noexcept
 
 # A wait looks up this often: the main thread for signals, every other for a stall to report. Who waits is woken
 # when the period is over; the nap is not how long that takes.
@@ -38,7 +41,10 @@ cdef object main_thread = threading.main_thread  # where the end of the program,
 
 
 cdef str name_of(const rcu_domain *domain):
-    return PyUnicode_DecodeUTF8(domain.label, domain.label_size, "surrogatepass")
+    try:
+        return PyUnicode_DecodeUTF8(domain.label, domain.label_size, "surrogatepass")
+    except UnicodeDecodeError:  # C may have named it anything
+        return PyUnicode_DecodeUTF8(domain.label, domain.label_size, "backslashreplace")
 
 
 cdef bint wait_in_naps(rcu_domain *domain, Waiter waiter, uint64_t what, uint64_t until) except -1:
@@ -131,6 +137,13 @@ cdef void report_from_engine(rcu_domain *domain) noexcept nogil:
 
 
 cdef void say_unraisable(rcu_domain *domain, uint64_t gone, uint64_t ident, uint64_t age) noexcept with gil:
+    # Who waits in C may have an exception set, with which no Python may run: a lock's __enter__ would fail, locked.
+    cdef PyObject *raised = PyErr_GetRaisedException()
+    try_to_say(domain, gone, ident, age)
+    PyErr_SetRaisedException(raised)
+
+
+cdef void try_to_say(rcu_domain *domain, uint64_t gone, uint64_t ident, uint64_t age) noexcept:
     say(domain, gone, ident, age)
 
 

@@ -23,7 +23,9 @@
  * "Section" says whether a function may be called in a read-side section of the domain that it is about; sections of
  * other domains never matter to it, but for deadlocks between domains, which are the caller's affair. "State" says
  * whether the thread needs an attached thread state (the GIL, on builds that have one); where it does not, and there is
- * one, a function that blocks detaches it meanwhile. "Blocks": all may take short locks, of the engine alone.
+ * one, a function that blocks detaches it meanwhile. "Blocks": all may take short locks, of the engine alone. A wait
+ * that has something to report, a stall say, attaches a state for that, the thread's own or one for the while, and
+ * leaves an exception that is set alone: who waits holds no lock that Python code waits for.
  *
  * A debug build, with RCU_DEBUG defined, checks what it can (debug.h). In others, misuse that it would report is
  * undefined behaviour. */
@@ -53,7 +55,7 @@ extern "C" {
 /* What became of a wait. */
 enum rcu_outcome {
     RCU_DONE = 0,
-    RCU_IN_SECTION,  /* the calling thread is in a section of the domain: it would wait for itself, and has not waited */
+    RCU_IN_SECTION, /* the calling thread is in a section of the domain: it would wait for itself, and has not waited */
     RCU_IN_CALLBACK, /* the calling thread runs a callback of the domain, which is part of what it would wait for */
     RCU_TIMED_OUT,   /* the time is over; the domain is as before */
     RCU_FINALIZING   /* the interpreter is being taken down, and callbacks in Python that are waited for run no more */
@@ -113,15 +115,25 @@ static inline const struct rcu_api *rcu_api_of(const char *what)
 #define RCU_API() rcu_api_of(__func__)
 
 /* Imports rcu and finds its table. 0; or -1 with an ImportError set: there is no rcu, it cannot work in this process
- * (the system grants no hook at the end of threads, say), or it is not the one that this was compiled for; the error
- * names both. Calling it again is harmless.
+ * (the system grants no hook at the end of threads, say; it is not the main interpreter), or it is not the one that
+ * this was compiled for; the error names both. Calling it again is harmless.
  * Section: yes. State: needed. Blocks: as an import does. After NumPy's import_array(). */
 static inline int rcu_import(void)
 {
-    const struct rcu_api *api = (const struct rcu_api *)PyCapsule_Import(RCU_CAPSULE, 0);
+    const struct rcu_api *api = NULL;
+    /* By itself first: PyCapsule_Import() does not say why an import has failed. */
+    PyObject *module = PyImport_ImportModule("rcu");
+    if (module == NULL)
+        return -1;
+    Py_DECREF(module);
+    module = PyImport_ImportModule("rcu._api");
+    if (module != NULL) {
+        Py_DECREF(module);
+        api = (const struct rcu_api *)PyCapsule_Import(RCU_CAPSULE, 0);
+    }
     if (api == NULL) {
         /* An rcu without the capsule is an ImportError like an rcu that is not there. */
-        if (PyErr_ExceptionMatches(PyExc_AttributeError))
+        if (PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_ModuleNotFoundError))
             PyErr_SetString(PyExc_ImportError, "the rcu that is installed has no C interface, and this extension was "
                                                "built for rcu " RCU_VERSION "; install that, or a later one");
         return -1;
@@ -136,11 +148,12 @@ static inline int rcu_import(void)
                      (unsigned long)api->size);
         return -1;
     }
-    RCU_API_TABLE = api;
+    if (RCU_API_TABLE != api) /* other threads may be reading it */
+        RCU_API_TABLE = api;
     return 0;
 }
 
-/* ---- domains ------------------------------------------------------------------------------------------------------ */
+/* ---- domains ----------------------------------------------------------------------------------------------------- */
 
 /* The domain of rcu.default_domain, which lasts as long as the process. Python code and all extensions share it.
  * Section: yes. State: no. Blocks: no. The domain of the kernel's functions, and of minircu's global(). */
@@ -149,7 +162,8 @@ static inline struct rcu_domain *rcu_default_domain(void)
     return RCU_API()->default_domain;
 }
 
-/* A new domain; NULL: no memory. Reports call it by that name, UTF-8, or by one of their own if it is NULL.
+/* A new domain; NULL: no memory. Reports call it by that name, UTF-8 (other bytes are shown escaped), or by one
+ * of their own if it is NULL.
  * Section: yes. State: no. Blocks: no. The kernel's init_srcu_struct(), C++26's std::rcu_domain. */
 static inline struct rcu_domain *rcu_domain_new(const char *name)
 {
@@ -173,12 +187,13 @@ static inline struct rcu_domain *rcu_domain_of(PyObject *domain)
     return RCU_API()->domain_of(domain);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------------ */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 /* The calling thread's slot in the domain, which its first call makes; NULL: no memory. From then on it is one load of
- * a thread-local for the first domain that the thread attaches to, and a look-up in a small table for others. The
- * pointer may be kept until the thread ends, unregisters or forks off, or the domain is freed, and is of no use to other
- * threads. At the end of a thread its slots are given back; a section that is open then is ended, and logged.
+ * a thread-local, inline; a thread that reads in more than RCU_AT_HAND domains may call, for a look-up in a small
+ * table, as all do on systems other than glibc's. The pointer may be kept until the thread ends or unregisters, or the
+ * domain is freed, and is of no use to other threads. At the end of a thread its slots are given back; a section that
+ * is open then is ended, and logged.
  * Section: yes. State: no. Blocks: no. QEMU's and liburcu's rcu_register_thread(), which need not be called here. */
 static inline struct rcu_slot *rcu_this_slot(struct rcu_domain *domain)
 {
@@ -207,7 +222,7 @@ static inline void rcu_quiesce(struct rcu_slot *slot)
     RCU_API()->quiesce(slot);
 }
 
-/* ---- grace periods ------------------------------------------------------------------------------------------------ */
+/* ---- grace periods ----------------------------------------------------------------------------------------------- */
 
 /* Returns RCU_DONE once every section of the domain that began before the call has ended. RCU_IN_SECTION at once.
  * Signals are not handled meanwhile: who waits for long on the main thread does so in turns of rcu_synchronize_for()
@@ -233,7 +248,7 @@ static inline uint64_t rcu_start_poll(struct rcu_domain *domain)
 }
 
 /* Not 0 if a grace period that began after rcu_start_poll() of that domain returned the cookie has completed. Asking
- * is enough to complete it. A cookie stays good for ever.
+ * is enough to complete it. A cookie stays good for ever; for a number that is none, 0 may come back for ever, too.
  * Section: yes; it is then one of those that are waited for. State: no. Blocks: no. The kernel's
  * poll_state_synchronize_rcu(). */
 static inline int rcu_poll(struct rcu_domain *domain, uint64_t cookie)
@@ -241,13 +256,13 @@ static inline int rcu_poll(struct rcu_domain *domain, uint64_t cookie)
     return RCU_API()->poll(domain, cookie);
 }
 
-/* ---- deferred work ------------------------------------------------------------------------------------------------ */
+/* ---- deferred work ----------------------------------------------------------------------------------------------- */
 
-/* Has func(head) called after a grace period, by a thread of the domain, outside of sections. `head` is a member of what
- * func frees, so this allocates nothing (but, at a thread's first call, its slot and its outbox, and works without). It
- * is the domain's until func is called; to enqueue it again before is a mistake that a debug build reports on stderr
- * and ignores. What a thread enqueues is called in that order. Never waits for room: these callbacks count for the
- * domain's backlog_limit, by which Python's updaters are held back, while an updater in C sees to it by itself that
+/* Has func(head) called after a grace period, by a thread of the domain, outside of sections. `head` is a member of
+ * what func frees, so this allocates nothing (but, at a thread's first call, its slot and its outbox, and works without
+ * them). It is the domain's until func is called; to enqueue it again before is a mistake that a debug build reports on
+ * stderr and ignores. What a thread enqueues is called in that order. Never waits for room: these callbacks count for
+ * the domain's backlog_limit, by which Python's updaters are held back, while an updater in C sees to it by itself that
  * rcu_barrier() or rcu_synchronize() is called from time to time.
  *
  * func has no thread state, so it does not touch Python; where it must, it calls PyGILState_Ensure(), unless
@@ -277,15 +292,16 @@ static inline int rcu_barrier_for(struct rcu_domain *domain, uint64_t timeout_ns
     return RCU_API()->barrier(domain, timeout_ns);
 }
 
-/* Makes an outcome of the functions above an exception: 0 for RCU_DONE; or -1, with rcu.DeadlockError, rcu.SectionError,
- * TimeoutError or rcu.RcuError set, which names the domain and `what` was tried ("table_clear()").
+/* Makes an outcome of the functions above an exception: 0 for RCU_DONE; or -1, with rcu.DeadlockError (in a section, in
+ * a callback), TimeoutError or rcu.RcuError (finalizing) set, which names the domain and `what` was tried, as in
+ * "table_clear()". As PyErr_SetString() does, it replaces an exception that is set.
  * Section: yes. State: needed. Blocks: no. What Python's Domain.synchronize() and barrier() raise. */
 static inline int rcu_check(struct rcu_domain *domain, int outcome, const char *what)
 {
     return outcome == RCU_DONE ? 0 : RCU_API()->check(domain, outcome, what);
 }
 
-/* ---- cells -------------------------------------------------------------------------------------------------------- */
+/* ---- cells ------------------------------------------------------------------------------------------------------- */
 
 /* Not 0 if the object is an rcu.Cell.
  * Section: yes. State: no. Blocks: no. Python's type(object) is rcu.Cell. */
@@ -311,8 +327,7 @@ static inline PyObject *rcu_cell_borrow(PyObject *cell)
     const struct rcu_api *api = RCU_API();
 #if defined(RCU_DEBUG)
     if (!rcu_cell_check(cell))
-        rcu_debug_abort("rcu_cell_borrow(%p): the object is no rcu.Cell but of type %s", (void *)cell,
-                        Py_TYPE(cell)->tp_name);
+        rcu_debug_abort("rcu_cell_borrow(%p): the object is no rcu.Cell, as rcu_cell_check() tells", (void *)cell);
     rcu_debug_held(rcu_this_slot(api->cell_domain(cell)), "rcu_cell_borrow");
 #endif
     /* [V] with itself: whoever sees the object sees what was put into it before it was published. */

@@ -9,10 +9,24 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#if defined(_WIN32)
+#include <windows.h>
+#else
+#include <pthread.h>
+#endif
 
 #include "atomic.h"
 #include "slot.h"
-#include "thread.h"
+
+/* As thread.h, which wants more of the system than a strict C11 build shows. */
+static inline uint64_t rcu_debug_ident(void)
+{
+#if defined(_WIN32)
+    return GetCurrentThreadId();
+#else
+    return (uint64_t)(uintptr_t)pthread_self();
+#endif
+}
 
 #if defined(__GNUC__)
 __attribute__((noreturn, cold, format(printf, 1, 2)))
@@ -34,16 +48,18 @@ static inline void rcu_debug_abort(const char *format, ...)
 /* Is it the slot of the calling thread, as only that may use it? */
 static inline void rcu_debug_slot(const struct rcu_slot *slot, const char *what)
 {
-    uint64_t me = rcu_thread_ident();
+    uint64_t me = rcu_debug_ident();
     if (slot == NULL)
-        rcu_debug_abort("%s(NULL) by thread %" PRIu64 ": rcu_this_slot() returns NULL where there is no memory", what, me);
+        rcu_debug_abort("%s(NULL) by thread %" PRIu64 ": rcu_this_slot() returns NULL where there is no memory", what,
+                        me);
     /* A slot that its thread has left is another's, or none's; both are read, for slots are never given back. */
     if (rcu_load_relaxed(&slot->seq) == RCU_SEQ_DETACHED)
         rcu_debug_abort("%s(%p) by thread %" PRIu64 ": the slot is no thread's any more: its thread has ended or was "
                         "unregistered, or its domain was freed; ask rcu_this_slot() again",
                         what, (const void *)slot, me);
     if (slot->ident != me)
-        rcu_debug_abort("%s(%p) by thread %" PRIu64 ": the slot belongs to thread %" PRIu64 "; each thread has its own, "
+        rcu_debug_abort("%s(%p) by thread %" PRIu64 ": the slot belongs to thread %" PRIu64
+                        "; each thread has its own, "
                         "from rcu_this_slot()",
                         what, (const void *)slot, me, slot->ident);
 }

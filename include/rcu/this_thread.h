@@ -19,10 +19,13 @@ struct rcu_entry {
 
 #if defined(__GLIBC__) && defined(__GNUC__)
 
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_thread_pointer)
+/* Not by __has_builtin, which says yes where the compiler then refuses it: GCC for POWER, Clang 12 for x86-64. */
+#if (defined(__x86_64__) && defined(__LP64__)) || defined(__aarch64__)
+#if defined(__clang__) ? __clang_major__ >= 14 : __GNUC__ >= 11
 #define RCU_THREAD_POINTER() ((const char *)__builtin_thread_pointer())
 #endif
+#elif defined(__riscv) && !defined(__clang__) && __GNUC__ >= 11
+#define RCU_THREAD_POINTER() ((const char *)__builtin_thread_pointer())
 #endif
 
 /* Where the compiler has no such built-in for x86-64, the ABI has it: the first word there is its own address. */
@@ -38,13 +41,17 @@ static inline const char *rcu_x86_thread_pointer(void)
 
 #endif
 
-/* The calling thread's slot in the domain with that key, if it is the one that the thread has at hand, `at` bytes from
- * its thread pointer; else NULL. */
+/* A thread has that many entries at hand, each at its key modulo that; keys count upwards. A power of two. */
+#define RCU_AT_HAND 4
+
+/* The calling thread's slot in the domain with that key, if it is one of those at hand, which begin `at` bytes from the
+ * thread pointer; else NULL. */
 static inline struct rcu_slot *rcu_slot_at_hand(intptr_t at, uint64_t key)
 {
 #if defined(RCU_THREAD_POINTER)
     if (at != 0) {
         const struct rcu_entry *entry = (const struct rcu_entry *)(const void *)(RCU_THREAD_POINTER() + at);
+        entry += key & (RCU_AT_HAND - 1);
         if (entry->key == key)
             return entry->slot;
     }

@@ -64,6 +64,10 @@ class Hunt:
         if done.returncode != 0:
             sys.exit(f"{name or 'the package'} could not be built:\n{done.stdout}{done.stderr}")
         (lib,) = base.glob("lib*")
+        # Beside what is compiled, for extensions that tests build are compiled with these.
+        planted = self.sources() / "build" / "mutants" / name / "include"
+        if name:
+            shutil.copytree(planted, lib / "rcu" / "include", dirs_exist_ok=True)
         return lib
 
     def check(self, mutant: Mutant, lib: Path, planted: bool = True) -> Found:

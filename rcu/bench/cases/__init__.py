@@ -29,10 +29,12 @@ from rcu.bench.cases import (
     scenario_router,
     section_c,
     section_python,
+    section_slot,
 )
 
 CASES = {
     "section_c": section_c,
+    "section_slot": section_slot,
     "section_python": section_python,
     "cell_read": cell_read,
     "cell_section": cell_section,
