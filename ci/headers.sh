@@ -24,9 +24,9 @@ warnings="-Wall -Wextra -Werror -pedantic"
 
 # check [OPTION...]: the header, with the compiler and its options. A file with nothing in it is not ISO C.
 check() {
-    printf '#include <%s>\n#include <%s>\nextern int headers_nothing;\n' "$header" "$header" |
-        # shellcheck disable=SC2086  # a list
-        "$compiler" -x "$language" -std="$standard" "$@" $warnings -fsyntax-only -I. - || {
+    printf '#include <%s>\n#include <%s>\nextern int headers_nothing;\n' "$header" "$header" >"$work/alone"
+    # shellcheck disable=SC2086  # a list
+    "$compiler" -x "$language" -std="$standard" "$@" $warnings -fsyntax-only -I. "$work/alone" || {
         say "$header is no good for $compiler -std=$standard $*"
         failed=1
     }
@@ -40,12 +40,12 @@ printf '%s\n' '#define RCU_API_TABLE headers_table' '#define RCU_API_ELSEWHERE' 
 # share [OPTION...]: two files of one extension, whose one table is defined in one of them.
 share() {
     # shellcheck disable=SC2086  # a list
-    "$compiler" -x "$language" -std="$standard" "$@" $warnings -fPIC -shared -I. \
-        "$work/begins" "$work/follows" -o "$work/shared" &&
-        nm "$work/shared" | grep -q ' [BbDd] _*headers_table$' || {
+    if ! "$compiler" -x "$language" -std="$standard" "$@" $warnings -fPIC -shared -I. \
+        "$work/begins" "$work/follows" -o "$work/shared" ||
+        ! nm "$work/shared" | grep -q ' [BbDd] _*headers_table$'; then
         say "two files do not share a table of api.h with $compiler -std=$standard $*"
         failed=1
-    }
+    fi
 }
 
 used=

@@ -42,9 +42,9 @@ check() {
 
 check 'ruff check' '\.pyi?$' ruff check --quiet --no-cache
 check 'ruff format' '\.pyi?$' ruff format --check --quiet --no-cache
-check cython-lint '^rcu/.*\.(pyx|pxd|pxi)$' cython-lint
+check cython-lint '^(rcu|tests)/.*\.(pyx|pxd|pxi)$' cython-lint
 # Cython's C lies next to its source, where a build by hand left it.
-check clang-format '^include/rcu/.*\.h$|^rcu/.*\.h$|^rcu/(.*/)?native/[^/]*\.c$|^tests/.*\.[ch]$' \
+check clang-format '^include/rcu/.*\.h$|^rcu/.*\.h$|^rcu/(.*/)?native/[^/]*\.c$|^tests/.*\.[ch](pp)?$' \
     clang-format --dry-run -Werror
 check shellcheck '^ci/.*\.sh$|^\.ci/run$' shellcheck --external-sources --source-path=SCRIPTDIR
 sh ci/headers.sh || failed="$failed ci/headers.sh,"

@@ -47,11 +47,18 @@ class Consumers:
 
     # ---- what tests do ---------------------------------------------------------------------------------------------
 
-    def install(self, name, *, variant=None, **environment):
-        """Builds tests/consumer/NAME with the lines of its own setup.py. A variant, which is built with another
-        environment, is kept out of the virtual environment, in the folder that is returned: for `run()`."""
+    def install(self, name, *, variant=None, edit=lambda project: None, **environment):
+        """Builds tests/consumer/NAME with the lines of its own setup.py. A variant, which is built from an edited
+        copy or with another environment, is kept out of the virtual environment, in the folder that is returned, for
+        `run()`."""
         target = self.folder / f"{name}-{variant}" if variant else None
-        self._once(f"{name}-{variant or 'plain'}", lambda: self._install(self.copy(name, variant), target, environment))
+
+        def make():
+            project = self.copy(name, variant)
+            edit(project)
+            self._install(project, target, environment)
+
+        self._once(f"{name}-{variant or 'plain'}", make)
         return target
 
     def copy(self, name, variant=None):
@@ -65,9 +72,9 @@ class Consumers:
         self._once("-".join(requirements), lambda: self._pip("install", *requirements))
 
     def run(self, code, *folders, options=(), check=True):
-        """Runs code on the virtual environment's interpreter, which imports from these folders first; returns what
-        it printed, or without `check` what became of it."""
-        begin = "import sys\n" + "".join(f"sys.path.insert(0, {str(folder)!r})\n" for folder in folders)
+        """Runs code on the virtual environment's interpreter, which imports from these folders first (None: there is
+        none); returns what it printed, or without `check` what became of it."""
+        begin = "import sys\n" + "".join(f"sys.path.insert(0, {str(folder)!r})\n" for folder in folders if folder)
         done = self.command(self.python, "-I", *options, "-c", begin + code)
         if not check:
             return done

@@ -34,7 +34,7 @@ def compiled(compiler, text, *options):
     """What became of the text, a source file."""
     package, language = COMPILERS[compiler]
     if shutil.which(compiler) is None:
-        pytest.fail(f"no {compiler} here, with which this package's headers have to work: install it (Debian: {package})")
+        pytest.fail(f"no {compiler} here, for which this package's headers are: install it (Debian: {package})")
     python = ["-isystem", sysconfig.get_path("include")]
     command = [compiler, *language, *WARNINGS, f"-I{INCLUDE}", *python, *options, "-"]
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
@@ -121,7 +121,8 @@ GNU = re.compile(
 )
 # What MSVC is not, nor clang-cl, which says that it is Clang.
 EXCLUDES = re.compile(
-    r"(?:defined ?\(? ?)?(?:__GNUC__|__GLIBC__|__linux__|__APPLE__)\)?(?: ?[>=]+ ?\d+)?|!defined ?\(? ?(?:_WIN32|_MSC_VER)\)?"
+    r"(?:defined ?\(? ?)?(?:__GNUC__|__GLIBC__|__linux__|__APPLE__)\)?(?: ?[>=]+ ?\d+)?"
+    r"|!defined ?\(? ?(?:_WIN32|_MSC_VER)\)?"
 )
 ASKS_FOR = re.compile(r"defined ?\(? ?(?:_WIN32|_MSC_VER)\)?|!defined ?\(? ?(?:__GNUC__)\)?")
 

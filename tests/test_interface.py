@@ -1,5 +1,5 @@
-"""The interface for extensions as a contract: what is said of each function, the same in Cython, and what may not change
-without another number in version.h."""
+"""The interface for extensions as a contract: what is said of each function, the same in Cython, and what may not
+change without another number in version.h."""
 
 import re
 import shlex
@@ -265,7 +265,8 @@ def test_no_offset_changes_without_another_abi(tmp_path):
         for struct, layout in LAYOUTS[NUMBER].items()
         for offset, declaration in layout
     ] + [
-        f'_Static_assert(sizeof(struct {struct}) == {size}, "size of {struct}");' for struct, size in SIZES[NUMBER].items()
+        f'_Static_assert(sizeof(struct {struct}) == {size}, "size of {struct}");'
+        for struct, size in SIZES[NUMBER].items()
     ]
     checks += [f'_Static_assert({name} == {value}, "{name}");' for name, value in CONSTANTS[NUMBER].items()]
     # rcu_this_slot() looks at it.

@@ -77,7 +77,43 @@ def identity(scale: Scale) -> list[Line]:
     ]
 
 
-CASES = {"identity": identity}
+def buckets(scale: Scale) -> list[Line]:
+    """Bisections of 64 bounds, each in a section of its own."""
+    import buckets_rivals
+
+    ways: dict[str, Loop] = {}
+    for name in buckets_rivals.WAYS:
+        rival = buckets_rivals.Rival(name, 0.0)
+        for bound in range(4, 256, 4):
+            rival.add(bound)
+        ways[name] = rival.look_up
+    return _against_locks(scale, ways)
+
+
+def registry(scale: Scale) -> list[Line]:
+    """Look-ups of 100 types in a std::unordered_map, each in a section of its own."""
+    import registry_rivals
+
+    types = tuple(type(f"T{i}", (), {}) for i in range(100))
+    ways: dict[str, Loop] = {}
+    for name in registry_rivals.WAYS:
+        rival = registry_rivals.Rival(name, types)
+        rival.update()
+        ways[name] = rival.look_up
+    return _against_locks(scale, ways)
+
+
+def _against_locks(scale: Scale, ways: Mapping[str, Loop]) -> list[Line]:
+    rates, said = rates_of(scale, ways)
+    return [
+        flatness(rates, "rcu", note=said),
+        *(flatness(rates, way) for way in ("rcu_this_slot", "PyMutex", "lock")),
+        *(beside(rates, "rcu", rival, 1) for rival in ("nothing", "rcu_this_slot", "PyMutex", "lock")),
+        *(beside(rates, "rcu", rival, 2) for rival in ("PyMutex", "lock")),
+    ]
+
+
+CASES = {"identity": identity, "buckets": buckets, "registry": registry}
 
 
 def main() -> None:

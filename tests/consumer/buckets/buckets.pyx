@@ -5,8 +5,8 @@ cimport cython
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free
 from rcu cimport (
-    rcu_assign_pointer, rcu_call, rcu_default_domain, rcu_dereference, rcu_enter, rcu_exit, rcu_head, rcu_import, rcu_slot,
-    rcu_this_slot,
+    rcu_assign_pointer, rcu_call, rcu_default_domain, rcu_dereference, rcu_enter, rcu_exit, rcu_head, rcu_import,
+    rcu_slot, rcu_this_slot,
 )
 
 from bounds cimport Bounds, bisect, with_one_more
@@ -57,7 +57,7 @@ cdef class Buckets:
         return found
 
     def indexes(self, const double[:] values, Py_ssize_t[:] found):
-        """The buckets of all values, by the same bounds, into `found`. The GIL, where there is one, is free meanwhile."""
+        """The buckets of all values, by the same bounds, into `found`. A GIL, if there is one, is free meanwhile."""
         cdef rcu_slot *slot = this_slot()
         cdef const Bounds *bounds
         cdef Py_ssize_t i

@@ -5,8 +5,8 @@ loops without a thread state, each protected by itself."""
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free
 from rcu cimport (
-    rcu_assign_pointer, rcu_call, rcu_default_domain, rcu_dereference, rcu_enter, rcu_exit, rcu_head, rcu_import, rcu_slot,
-    rcu_this_slot,
+    rcu_assign_pointer, rcu_call, rcu_default_domain, rcu_dereference, rcu_enter, rcu_exit, rcu_head, rcu_import,
+    rcu_slot, rcu_this_slot,
 )
 
 from bounds cimport Bounds, bisect, with_one_more
@@ -116,7 +116,7 @@ cdef uint64_t look_up_by_lock(Store *store, rcu_slot *slot, uint64_t turns) noex
     return found
 
 
-# ---- updates: the new version in the place of the old one -------------------------------------------------------------
+# ---- updates: the new version in the place of the old one ------------------------------------------------------------
 
 cdef void free_old(rcu_head *head) noexcept nogil:
     free(head)

@@ -2,8 +2,8 @@
  * set. After NumPy's identity hash, which keeps each table that it has outgrown until the whole dies, for nothing tells
  * it when the last reader has left. Here rcu_call() frees them.
  *
- * What has been set stays until the map dies, keys included; a value can be replaced, and is dropped once nobody can be
- * about to take a reference to it. */
+ * What has been set stays until the map dies, keys included. A value can be replaced: the old one is an object, so it
+ * goes by way of Python's rcu.retire(), which is about the same domain. */
 #include <Python.h>
 #include <rcu/api.h>
 
@@ -13,33 +13,17 @@
 #define FUNCTION(name) ((void *)(uintptr_t)(name))
 
 typedef struct {
-    PyObject_HEAD struct table *table; /* published; NULL: nothing has been set */
-    PyMutex setting;                   /* by who sets */
+    PyObject ob_base;
+    struct table *table; /* published; NULL: nothing has been set */
+    PyMutex setting;     /* by who sets */
 } IdentityMap;
 
-/* A reference that is given up after a grace period. */
-struct parting {
-    struct rcu_head head;
-    PyObject *object;
-};
+static PyObject *retire; /* rcu.retire */
 
-/* ---- callbacks: on a thread of rcu's, which has no thread state ---------------------------------------------------- */
-
+/* Called on a thread of rcu's, which has no thread state. */
 static void free_old_table(struct rcu_head *head)
 {
     table_free((struct table *)head); /* its first member */
-}
-
-static void drop_old_value(struct rcu_head *head)
-{
-    struct parting *parting = (struct parting *)head;
-    /* An interpreter that ends takes no more threads in, and its memory goes with the process. */
-    if (!Py_IsFinalizing()) {
-        PyGILState_STATE state = PyGILState_Ensure();
-        Py_DECREF(parting->object);
-        PyGILState_Release(state);
-    }
-    PyMem_RawFree(parting);
 }
 
 /* ---- readers ------------------------------------------------------------------------------------------------------- */
@@ -59,7 +43,7 @@ static PyObject *map_get(PyObject *self, PyObject *const *args, Py_ssize_t count
     rcu_enter(slot);
     const struct table *table = rcu_dereference(map->table);
     PyObject *value = table == NULL ? NULL : table_find(table, args[0]);
-    /* In the section: the map's own reference, if it is being dropped, is so after it. */
+    /* In the section: the map's own reference stays until it has ended. */
     Py_XINCREF(value);
     rcu_exit(slot);
 
@@ -70,8 +54,8 @@ static PyObject *map_get(PyObject *self, PyObject *const *args, Py_ssize_t count
 
 /* ---- updaters ------------------------------------------------------------------------------------------------------ */
 
-/* Under the lock. 0; or -1: no memory. */
-static int put(IdentityMap *map, PyObject *key, PyObject *value)
+/* Under the lock. 0, and *old is the value that was replaced, or NULL; or -1: no memory. */
+static int put(IdentityMap *map, PyObject *key, PyObject *value, PyObject **old)
 {
     struct table *table = map->table;
     if (table == NULL || table_is_full(table)) {
@@ -84,15 +68,10 @@ static int put(IdentityMap *map, PyObject *key, PyObject *value)
         table = grown;
     }
     struct entry *place = table_place(table, key);
-    if (place->key == NULL) {
+    if (place->key == NULL)
         table_insert(table, place, Py_NewRef(key), Py_NewRef(value));
-        return 0;
-    }
-    struct parting *parting = PyMem_RawMalloc(sizeof(struct parting));
-    if (parting == NULL)
-        return -1;
-    parting->object = rcu_xchg_pointer(&place->value, Py_NewRef(value));
-    rcu_call(rcu_default_domain(), &parting->head, drop_old_value);
+    else
+        *old = rcu_xchg_pointer(&place->value, Py_NewRef(value));
     return 0;
 }
 
@@ -101,13 +80,22 @@ PyDoc_STRVAR(set_doc, "set($self, key, value, /)\n--\n\nSets the value of the ke
 static PyObject *map_set(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     IdentityMap *map = (IdentityMap *)self;
+    PyObject *old = NULL;
     if (count != 2)
         return PyErr_Format(PyExc_TypeError, "set() takes a key and a value, not %zd arguments", count);
     PyMutex_Lock(&map->setting);
-    int result = put(map, args[0], args[1]);
+    int error = put(map, args[0], args[1], &old);
     PyMutex_Unlock(&map->setting);
-    if (result < 0)
+    if (error < 0)
         return PyErr_NoMemory();
+    if (old != NULL) {
+        /* Not under the lock: it may wait for callbacks, and these may want the lock. */
+        PyObject *done = PyObject_CallOneArg(retire, old);
+        if (done == NULL)
+            return NULL; /* `old` is lost, rather than taken from under a reader */
+        Py_DECREF(done);
+        Py_DECREF(old); /* rcu has a reference of its own */
+    }
     Py_RETURN_NONE;
 }
 
@@ -204,6 +192,13 @@ static PyMethodDef functions[] = {
 static int execute(PyObject *module)
 {
     if (rcu_import() < 0)
+        return -1;
+    PyObject *rcu = PyImport_ImportModule("rcu");
+    if (rcu == NULL)
+        return -1;
+    Py_XSETREF(retire, PyObject_GetAttrString(rcu, "retire"));
+    Py_DECREF(rcu);
+    if (retire == NULL)
         return -1;
     PyObject *type = PyType_FromModuleAndSpec(module, &map_spec, NULL);
     int error = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);

@@ -12,7 +12,8 @@
 #define WRITER ((uint64_t)1 << 63)
 
 typedef struct {
-    PyObject_HEAD PyObject *keys; /* a tuple; each is its own value */
+    PyObject ob_base;
+    PyObject *keys; /* a tuple; each is its own value */
     const struct way *way;
     _Atomic size_t added;
     struct table *outgrown; /* by their heads; see count_readers */

@@ -13,11 +13,13 @@
 #include <unordered_map>
 #include <utility>
 
-namespace registry {
+namespace registry
+{
 
 // A read-side section of the default domain. It is open unless there was no memory for the thread's slot.
-class section {
-public:
+class section
+{
+  public:
     section() noexcept : slot_(rcu_this_slot(rcu_default_domain()))
     {
         if (slot_ != nullptr)
@@ -38,13 +40,14 @@ public:
         return slot_ != nullptr;
     }
 
-private:
+  private:
     rcu_slot *slot_;
 };
 
 // For std::lock_guard. Who waits for it does not keep the interpreter from stopping its threads, as for a std::mutex.
-class mutex {
-public:
+class mutex
+{
+  public:
     void lock()
     {
         PyMutex_Lock(&mutex_);
@@ -55,7 +58,7 @@ public:
         PyMutex_Unlock(&mutex_);
     }
 
-private:
+  private:
     PyMutex mutex_ = {};
 };
 
@@ -89,9 +92,12 @@ struct version : rcu_head {
     static inline std::atomic<long> made{0}, freed{0};
 };
 
-class names {
-public:
-    names() : current_(new version(table())) {}
+class names
+{
+  public:
+    names() : current_(new version(table()))
+    {
+    }
 
     // Nobody reads any more.
     ~names()
@@ -128,7 +134,7 @@ public:
         return added;
     }
 
-private:
+  private:
     version *current_; // published
     mutex setting_;    // held by who publishes
 };

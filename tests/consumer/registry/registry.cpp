@@ -4,10 +4,11 @@
 
 #include <new>
 
-namespace {
+namespace
+{
 
 struct Registry {
-    PyObject_HEAD
+    PyObject head;
     registry::names names; // of types that the registry holds until it dies
 };
 

@@ -7,7 +7,8 @@
 #include <thread>
 #include <vector>
 
-namespace {
+namespace
+{
 
 using registry::table;
 using registry::version;
@@ -17,8 +18,9 @@ using registry::version;
 constexpr std::size_t line = 128;
 
 // A reader-writer lock whose readers share a count, in one word; writers, one at a time, go first.
-class shared_count {
-public:
+class shared_count
+{
+  public:
     void lock_shared()
     {
         while ((word_.fetch_add(1) & writer) != 0) {
@@ -45,7 +47,7 @@ public:
         word_.fetch_and(~writer);
     }
 
-private:
+  private:
     static constexpr std::uint64_t writer = std::uint64_t{1} << 63;
     std::atomic<std::uint64_t> word_{0};
 };
@@ -76,7 +78,9 @@ struct by_nothing { // nobody may update beside readers
     {
         return rcu_dereference(all.current);
     }
-    static void leave(store &, rcu_slot *) {}
+    static void leave(store &, rcu_slot *)
+    {
+    }
     static void update(store &all, version *next)
     {
         delete all.replace(next);
@@ -174,7 +178,7 @@ const way ways[] = {
 // ---- the type --------------------------------------------------------------------------------------------------------
 
 struct Rival {
-    PyObject_HEAD
+    PyObject head;
     store *all;
     PyObject *types; // a tuple
     const way *how;
@@ -285,7 +289,8 @@ int execute(PyObject *module)
         return -1;
     PyObject *type = PyType_FromModuleAndSpec(module, &spec, nullptr);
     PyObject *names = PyTuple_New(sizeof ways / sizeof ways[0]);
-    int error = type == nullptr || names == nullptr ? -1 : PyModule_AddType(module, reinterpret_cast<PyTypeObject *>(type));
+    int error =
+        type == nullptr || names == nullptr ? -1 : PyModule_AddType(module, reinterpret_cast<PyTypeObject *>(type));
     Py_ssize_t i = 0;
     for (const way &how : ways) {
         PyObject *name = error == 0 ? PyUnicode_FromString(how.name) : nullptr;

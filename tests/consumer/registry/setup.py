@@ -1,7 +1,8 @@
 import os
 
-import rcu
 from setuptools import Extension, setup
+
+import rcu
 
 CXX17 = "/std:c++17" if os.name == "nt" else "-std=c++17"
 

@@ -1,0 +1,243 @@
+"""The extension in Cython, tests/consumer/buckets/: bounds that readers bisect while updaters add some."""
+
+import sys
+
+import pytest
+
+from threads import PATIENCE
+
+# Cython's own code has parameters that it does not use, and on some interpreters leaves out members that are NULL.
+STRICT = "-Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers"
+
+RIGHT = """
+import array, bisect, random, sys
+import buckets
+
+random.seed(1)
+for count in range(1, 70):
+    bounds = random.choices(range(30), k=count)
+    it = buckets.Buckets(bounds[0])
+    for bound in bounds[1:]:
+        it.add(bound)
+    values = array.array("d", [i / 2 for i in range(-3, 64)] + [-1e308, 1e308, float("inf"), float("-inf")])
+    expected = [bisect.bisect(sorted(bounds), value) for value in values]
+    assert [it.index(value) for value in values] == expected
+    found = array.array("l" if array.array("l").itemsize == 8 else "q", bytes(8 * len(values)))
+    it.indexes(values, found)
+    assert list(found) == expected
+    it.indexes(memoryview(values)[::-1], found)
+    assert list(found) == expected[::-1]
+"""
+WRONG = """
+import array, buckets
+
+it = buckets.Buckets(1.0)
+for call, error in [
+    (lambda: it.indexes(array.array("d", [1.0]), array.array("q", [])), "1 values, but room for 0"),
+    (lambda: it.indexes(array.array("f", [1.0]), array.array("q", [0])), "dtype"),
+    (lambda: it.indexes(array.array("d", [1.0]), b"12345678"), ""),
+    (lambda: it.add("high"), "real number"),
+    (lambda: buckets.Buckets(), "argument"),
+]:
+    try:
+        call()
+    except (TypeError, ValueError, BufferError) as raised:
+        assert error in str(raised), raised
+    else:
+        raise AssertionError(error)
+assert it.index(1) == 1  # works on
+"""
+
+
+@pytest.fixture
+def run(consumers):
+    consumers.install("buckets")
+    return consumers.run
+
+
+def test_each_value_gets_its_bucket(run):
+    run(RIGHT)
+
+
+def test_what_is_wrong_is_an_error_and_leaves_no_section_open(run):
+    run(WRONG + "import rcu\nassert not rcu.read_lock_held()\nrcu.synchronize()\n")
+
+
+RACE = """
+import array, gc, threading, time
+import buckets, rcu
+
+VALUES = 4000
+READERS = 2
+OVERTAKEN = 20     # calls of each reader during which an updater publishes
+UPDATERS = 2
+
+it = buckets.Buckets(1.0)
+values = array.array("d", [i + 0.5 for i in range(VALUES)])
+overtaken = [0] * READERS
+versions_seen = [0] * READERS
+errors = []
+until = time.monotonic() + PATIENCE
+
+def going():
+    return min(overtaken) < OVERTAKEN and not errors and time.monotonic() < until
+
+def read(me):
+    found = array.array("q", bytes(8 * VALUES))
+    last = 0
+    while going():
+        before = buckets.versions_made()
+        it.indexes(values, found)
+        overtaken[me] += buckets.versions_made() != before
+        # Of one version, whole: bounds 1 to n each once, so value i is in bucket i, or in the last one.
+        n = found[-1]
+        right = array.array("q", [*range(min(n, VALUES)), *([n] * (VALUES - n))])
+        assert found == right, (n, list(found))
+        assert n >= last, "an older version than before"
+        versions_seen[me] += n > last
+        last = n
+        assert it.index(VALUES) >= last
+
+turns = threading.Lock()
+added = 1
+
+def update():
+    # The lock makes the bounds ascend.
+    global added
+    while going() and added < VALUES // 2:
+        with turns:
+            added += 1
+            it.add(float(added))
+    while going():  # the same races, without more bounds
+        other.add(1.0)
+
+def caught(function, *args):
+    try:
+        function(*args)
+    except BaseException as error:
+        errors.append(error)
+
+other = buckets.Buckets(1.0)
+threads = [threading.Thread(target=caught, args=(read, i)) for i in range(READERS)]
+threads += [threading.Thread(target=caught, args=(update,)) for _ in range(UPDATERS)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+if errors:
+    raise errors[0]
+assert min(overtaken) >= OVERTAKEN, f"no race: {overtaken}"
+assert min(versions_seen) >= 2, f"no race: {versions_seen}"
+assert it.index(1e9) == added
+rcu.barrier()
+assert buckets.versions_alive() == 2, buckets.versions_alive()
+assert buckets.versions_made() > 100
+del it, other
+gc.collect()
+assert buckets.versions_alive() == 0
+"""
+
+
+def test_readers_see_one_version_each_while_updaters_add(run):
+    run(f"PATIENCE = {PATIENCE}\n" + RACE)
+
+
+WRITERS = """
+import threading
+import buckets, rcu
+
+EACH = 1000
+before = buckets.versions_made()
+it = buckets.Buckets(0.0)
+start = threading.Barrier(4)
+
+def add(me):
+    start.wait()
+    for i in range(EACH):
+        it.add(1.0 + me)
+
+threads = [threading.Thread(target=add, args=(i,)) for i in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert [it.index(i + 0.5) for i in range(6)] == [1, 1 + EACH, 1 + 2 * EACH, 1 + 3 * EACH] + [1 + 4 * EACH] * 2
+assert buckets.versions_made() - before == 1 + 4 * EACH
+rcu.barrier()
+assert buckets.versions_alive() == 1
+"""
+
+
+def test_no_update_is_lost(run):
+    """... by the consumer's own lock."""
+    run(WRITERS)
+
+
+SHARED_DOMAIN = """
+import buckets, rcu
+
+# The consumer's versions wait for Python's sections, and Python's barrier() for them.
+it = buckets.Buckets(1.0)
+with rcu.default_domain:
+    it.add(2.0)
+    assert it.index(3) == 2
+    assert buckets.versions_alive() == 2
+rcu.barrier()
+assert buckets.versions_alive() == 1
+"""
+
+
+def test_python_and_the_consumer_share_a_domain(run):
+    run(SHARED_DOMAIN)
+
+
+RIVALS = """
+import threading
+from buckets_rivals import WAYS, Rival
+
+TURNS = 200_000
+sums = set()
+for way in WAYS:
+    it = Rival(way, 0.0)
+    for bound in range(4, 256, 4):
+        it.add(bound)
+    sums.add(it.look_up(TURNS))
+    if way == "nothing":
+        continue
+    # Each look-up finds the old or the new bounds, the latter of which count one more for half of the values.
+    low = it.look_up(TURNS)
+    results = []
+    readers = [threading.Thread(target=lambda: results.append(it.look_up(TURNS))) for _ in "12"]
+    for reader in readers:
+        reader.start()
+    for _ in range(100):
+        it.add(128.0)
+    for reader in readers:
+        reader.join()
+    high = it.look_up(TURNS)
+    assert low < high and all(low <= result <= high for result in results), (way, low, results, high)
+assert len(sums) == 1, sums
+try:
+    Rival("hope", 0.0)
+except ValueError:
+    pass
+else:
+    raise AssertionError
+"""
+
+
+def test_the_rivals_do_the_same(run):
+    run(RIVALS)
+
+
+@pytest.mark.parametrize("debug", ["", " -DRCU_DEBUG"], ids=["release", "debug"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_it_compiles_without_warnings(consumers, compiler, debug):
+    variant = f"{compiler}{'-debug' * bool(debug)}"
+    folder = consumers.install("buckets", variant=variant, CC=compiler, CPPFLAGS=STRICT + debug)
+    consumers.run(RIGHT + WRITERS, folder)
+
+
+def test_the_gil_stays_off_where_it_is(run):
+    said = run("import sys, buckets, buckets_rivals; print(sys._is_gil_enabled())", options=("-W", "error"))
+    assert said.strip() == str(sys._is_gil_enabled())
