@@ -47,7 +47,7 @@ class Consumers:
 
     # ---- what tests do ---------------------------------------------------------------------------------------------
 
-    def install(self, name, *, variant=None, edit=lambda project: None, **environment):
+    def install(self, name, *, variant=None, edit=None, **environment):
         """Builds tests/consumer/NAME with the lines of its own setup.py. A variant, which is built from an edited
         copy or with another environment, is kept out of the virtual environment, in the folder that is returned, for
         `run()`."""
@@ -55,7 +55,8 @@ class Consumers:
 
         def make():
             project = self.copy(name, variant)
-            edit(project)
+            if edit:
+                edit(project)
             self._install(project, target, environment)
 
         self._once(f"{name}-{variant or 'plain'}", make)

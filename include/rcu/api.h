@@ -266,7 +266,9 @@ static inline int rcu_poll(struct rcu_domain *domain, uint64_t cookie)
  * rcu_barrier() or rcu_synchronize() is called from time to time.
  *
  * func has no thread state, so it does not touch Python; where it must, it calls PyGILState_Ensure(), unless
- * Py_IsFinalizing(). It may block as little as the domain's other callbacks can wait, and may enqueue again.
+ * Py_IsFinalizing(). That makes a thread state for each call, which can take a fraction of a millisecond where there is
+ * no GIL: a reference that is to be dropped is better given to Python's rcu.retire(). func may block as little as the
+ * domain's other callbacks can wait, and may enqueue again.
  * Section: yes. State: no. Blocks: no. The kernel's and liburcu's call_rcu(), QEMU's call_rcu1(). */
 static inline void rcu_call(struct rcu_domain *domain, struct rcu_head *head, rcu_callback func)
 {

@@ -16,7 +16,7 @@ typedef struct {
     PyObject *keys; /* a tuple; each is its own value */
     const struct way *way;
     _Atomic size_t added;
-    struct table *outgrown; /* by their heads; see count_readers */
+    struct table *outgrown; /* a list by their heads; see keep() */
     PyMutex adding;
     /* What readers write is on lines of its own, which spares all but RCU the loss of what they only read. */
     char before_table[LINE];
