@@ -9,6 +9,8 @@ trap 'rm -rf "$pythons"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+# The tests compile what other people's extensions are compiled by.
+sh "$root/ci/packages.sh" gcc:gcc g++:g++ clang:clang clang++:clang
 # Of what is optional, all: the sanitizers' runs make do without.
 extras=test,bench,plot
 all=--all

@@ -2,11 +2,13 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
 import rcu
 from probes import build
+from threads import PATIENCE
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="cc is what POSIX calls a compiler")
 
@@ -83,10 +85,55 @@ def test_a_longer_table_is_a_later_rcu_of_the_same_abi(script, folder):
     assert said == "probe\n"
 
 
-def test_no_rcu_at_all(script, folder):
-    said = script(f"import sys; sys.path.insert(0, {str(folder)!r}); sys.modules['rcu'] = None" + REFUSED)
-    assert said.startswith("ModuleNotFoundError")
-    assert "rcu" in said
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ("None", "ModuleNotFoundError import of rcu halted"),
+        ("types.ModuleType('rcu')", "ImportError the rcu that is installed has no C interface, and this extension"),
+    ],
+)
+def test_no_rcu_and_one_without_the_interface(script, folder, found, told):
+    begin = f"import sys, types; sys.path.insert(0, {str(folder)!r}); sys.modules['rcu'] = {found}"
+    assert script(begin + REFUSED).startswith(told)
+
+
+@pytest.mark.parametrize("error", ["ImportError('no more keys')", "AttributeError('a fault of rcu')"])
+def test_an_import_that_fails_says_why(script, folder, error):
+    code = f"""
+import sys
+sys.path.insert(0, {str(folder)!r})
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "rcu._slots":
+            raise {error}
+sys.meta_path.insert(0, Finder())
+try:
+    import probe
+except Exception as error:
+    print(repr(error))
+"""
+    assert script(code) == f"{error}\n"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="concurrent.interpreters is new in 3.14")
+def test_a_subinterpreter_is_refused(script, folder):
+    code = f"""
+import sys
+sys.path.insert(0, {str(folder)!r})
+import probe
+from concurrent import interpreters
+other = interpreters.create()
+try:
+    other.exec("import sys; sys.path.insert(0, {str(folder)!r}); import rcu._clock")
+except interpreters.ExecutionFailed as error:
+    print(error.excinfo.type.__name__, error.excinfo.msg)
+other.close()
+print(probe.synchronize(0, probe.default_domain()))
+"""
+    refused, works = script(code).splitlines()
+    assert refused.startswith("ImportError")
+    assert "subinterpreter" in refused
+    assert works == "0"
 
 
 def test_a_process_without_a_hook_at_the_end_of_threads(script, folder):
@@ -103,6 +150,73 @@ print(taken > 10)
     taken, said = script(code + REFUSED).splitlines()
     assert taken == "True"
     assert said.startswith("ImportError rcu cannot watch threads end: the system grants no more thread-local keys")
+
+
+# ---- with an exception set, or a number that is no cookie -----------------------------------------------------------
+
+STALLED = """
+import faulthandler, logging
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+faulthandler.dump_traceback_later({patience}, exit=True)
+domain = rcu.Domain("stalled", stall_timeout=0.01)
+inside, leave = threading.Event(), threading.Event()
+def read():
+    with domain:
+        inside.set()
+        leave.wait()
+reader = threading.Thread(target=read)
+reader.start()
+inside.wait()
+try:
+    probe.synchronize_raising(probe.domain_of(domain), 100_000_000)
+except BaseException as error:
+    print(repr(error))
+leave.set()
+reader.join()
+done = threading.Thread(target=print, args=("threads still start",))  # they need threading's locks
+done.start()
+done.join()
+"""
+
+
+def test_a_report_leaves_the_exception_of_who_waits_alone(script, folder):
+    """As in a finalizer, or where an error is on its way."""
+    said = script(BEGIN.format(folder=str(folder)) + PROBE + STALLED.replace("{patience}", str(PATIENCE / 2))).splitlines()
+    assert "domain 'stalled': a grace period is" in said[0]
+    assert said[-2:] == ["KeyError('before')", "threads still start"]
+
+
+def test_an_outcome_replaces_an_exception_that_is_set(script, folder):
+    code = """
+for outcome in range(1, 6):
+    try:
+        probe.check_raising(engine, outcome)
+    except BaseException as error:
+        print(type(error).__name__)
+class Spiteful:
+    def __repr__(self): return f"<{1:d}>"
+try:
+    probe.domain_of_raising(Spiteful())
+except TypeError as error:
+    print(error)
+"""
+    assert script(BEGIN.format(folder=str(folder)) + PROBE + code).splitlines() == [
+        *("DeadlockError", "DeadlockError", "TimeoutError", "RcuError", "SystemError"),
+        "rcu_domain_of() takes an rcu.Domain, not Spiteful <1>",
+    ]
+
+
+def test_a_cookie_that_nobody_has_given_is_not_driven_at(script, folder):
+    code = """
+import faulthandler
+faulthandler.dump_traceback_later({patience}, exit=True)
+cookie = probe.start_poll(ATTACHED, engine)
+print(*(probe.poll(ATTACHED, engine, far) for far in (2**64 - 1, 2**64 - 2, cookie + 2, cookie + 1)))
+print(domain.stats().grace_periods)
+print(probe.poll(ATTACHED, engine, cookie), probe.poll(ATTACHED, engine, 0))
+"""
+    said = script(BEGIN.format(folder=str(folder)) + PROBE + code.replace("{patience}", str(PATIENCE / 2)))
+    assert said == "0 0 0 0\n0\n1 1\n"
 
 
 # ---- a debug build ---------------------------------------------------------------------------------------------------

@@ -212,3 +212,26 @@ def test_a_planted_line_is_found(name):
     assert lines[-1] == "#endif"
     planted = "\n".join([*lines[:-1], "int a __attribute__((cold));", lines[-1]])
     assert unguarded(planted) == [(len(lines), "__attribute__")]
+
+
+# ---- less than all of Python, and of the system ----------------------------------------------------------------------
+
+
+@posix
+@pytest.mark.parametrize("debug", [False, True], ids=["release", "debug"])
+@pytest.mark.parametrize("name", ["read.h", "pointer.h", "list.h", "array.h", "this_thread.h", "debug.h"])
+def test_readers_headers_are_strict_c11_behind_any_other(name, debug):
+    """Where Python.h comes first, or nothing, the system shows all it has; else what a strict build is shown."""
+    text = f"#include <stdio.h>\n#include <rcu/{name}>\nextern int headers_nothing;\n"
+    done = compiled("gcc", text, "-fsyntax-only", "-U_GNU_SOURCE", *["-DRCU_DEBUG"] * debug)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")), reason="without the GIL there is no limited API yet"
+)
+@pytest.mark.parametrize("debug", [False, True], ids=["release", "debug"])
+def test_the_limited_api_is_enough(debug):
+    text = "#define Py_LIMITED_API 0x030d0000\n#include <Python.h>\n#include <rcu/api.h>\n"
+    done = compiled("gcc", text, "-fsyntax-only", *["-DRCU_DEBUG"] * debug)
+    assert done.returncode == 0, done.stderr

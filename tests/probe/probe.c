@@ -155,6 +155,43 @@ JOB(enter, rcu_enter((struct rcu_slot *)(uintptr_t)job->number);)
 JOB(leave, rcu_exit((struct rcu_slot *)(uintptr_t)job->number);)
 JOB(held, job->result = (uint64_t)rcu_held((struct rcu_slot *)(uintptr_t)job->number);)
 
+/* ---- with an exception set, which nobody has handled ---- */
+
+/* (domain, timeout_ns): the exception, or another if the wait came to anything but its end */
+static PyObject *synchronize_raising(PyObject *module, PyObject *arguments)
+{
+    unsigned long long domain, timeout_ns;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "KK", &domain, &timeout_ns))
+        return NULL;
+    PyErr_SetString(PyExc_KeyError, "before");
+    int outcome = rcu_synchronize_for((struct rcu_domain *)(uintptr_t)domain, timeout_ns);
+    if (outcome != RCU_TIMED_OUT)
+        PyErr_Format(PyExc_AssertionError, "outcome %d", outcome);
+    return NULL;
+}
+
+/* (domain, outcome) */
+static PyObject *check_raising(PyObject *module, PyObject *arguments)
+{
+    unsigned long long domain;
+    int outcome;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "Ki", &domain, &outcome))
+        return NULL;
+    PyErr_SetString(PyExc_KeyError, "before");
+    rcu_check((struct rcu_domain *)(uintptr_t)domain, outcome, "check()");
+    return NULL;
+}
+
+static PyObject *domain_of_raising(PyObject *module, PyObject *object)
+{
+    (void)module;
+    PyErr_SetString(PyExc_KeyError, "before");
+    rcu_domain_of(object);
+    return NULL;
+}
+
 /* ---- Python objects ---- */
 
 static PyObject *domain_of(PyObject *module, PyObject *object)
@@ -322,6 +359,9 @@ static PyMethodDef methods[] = {
     METHOD(enter, METH_VARARGS),
     METHOD(leave, METH_VARARGS),
     METHOD(held, METH_VARARGS),
+    METHOD(synchronize_raising, METH_VARARGS),
+    METHOD(check_raising, METH_VARARGS),
+    METHOD(domain_of_raising, METH_O),
     METHOD(domain_of, METH_O),
     METHOD(default_domain, METH_NOARGS),
     METHOD(domain_new, METH_VARARGS),
