@@ -181,7 +181,9 @@ done.join()
 
 def test_a_report_leaves_the_exception_of_who_waits_alone(script, folder):
     """As in a finalizer, or where an error is on its way."""
-    said = script(BEGIN.format(folder=str(folder)) + PROBE + STALLED.replace("{patience}", str(PATIENCE / 2))).splitlines()
+    said = script(
+        BEGIN.format(folder=str(folder)) + PROBE + STALLED.replace("{patience}", str(PATIENCE / 2))
+    ).splitlines()
     assert "domain 'stalled': a grace period is" in said[0]
     assert said[-2:] == ["KeyError('before')", "threads still start"]
 

@@ -9,6 +9,9 @@
 
 enum how { ATTACHED, DETACHED, FOREIGN };
 
+/* Nanoseconds after which a wait that would be for itself is given up. */
+#define PATIENCE (10 * RCU_NS_PER_SECOND)
+
 /* ---- what can be done on any thread ---- */
 
 struct job {
@@ -111,8 +114,8 @@ JOB(call, for (uint64_t i = 1; i <= job->number; i++) enqueue_counted(job->domai
 JOB(section, struct rcu_slot *slot = rcu_this_slot(job->domain); rcu_enter(slot); rcu_enter(slot); rcu_exit(slot);
     job->result = (uint64_t)rcu_held(slot); rcu_exit(slot); job->result += 2 * (uint64_t)rcu_held(slot);)
 JOB(waits_in_a_section, struct rcu_slot *slot = rcu_this_slot(job->domain); rcu_enter(slot);
-    job->result = (uint64_t)rcu_synchronize(job->domain);
-    job->result = job->result * 8 + (uint64_t)rcu_barrier(job->domain);
+    job->result = (uint64_t)rcu_synchronize_for(job->domain, PATIENCE);
+    job->result = job->result * 8 + (uint64_t)rcu_barrier_for(job->domain, PATIENCE);
     job->result = job->result * 8 + (uint64_t)rcu_unregister_thread(job->domain); rcu_exit(slot);)
 
 /* ---- what a callback can do ---- */
@@ -122,8 +125,8 @@ static struct rcu_domain *waits_for;
 
 static void wait_in_callback(struct rcu_head *head)
 {
-    outcome_in_callback = 100 + (uint64_t)rcu_barrier(waits_for);
-    outcome_in_callback = 100 * outcome_in_callback + (uint64_t)rcu_synchronize(waits_for);
+    outcome_in_callback = 100 + (uint64_t)rcu_barrier_for(waits_for, PATIENCE);
+    outcome_in_callback = 100 * outcome_in_callback + (uint64_t)rcu_synchronize_for(waits_for, PATIENCE);
     free(head);
 }
 
