@@ -67,7 +67,8 @@ RACE = """
 import array, gc, threading, time
 import buckets, rcu
 
-VALUES = 4000
+VALUES = 200_000  # so that a call takes longer than it takes to free what it reads, were it freed too early
+MOST = 2000
 READERS = 2
 OVERTAKEN = 20     # calls of each reader during which an updater publishes
 UPDATERS = 2
@@ -92,7 +93,7 @@ def read(me):
         # Of one version, whole: bounds 1 to n each once, so value i is in bucket i, or in the last one.
         n = found[-1]
         right = array.array("q", [*range(min(n, VALUES)), *([n] * (VALUES - n))])
-        assert found == right, (n, list(found))
+        assert found == right, (n, found[:3], found[-3:])
         assert n >= last, "an older version than before"
         versions_seen[me] += n > last
         last = n
@@ -104,12 +105,13 @@ added = 1
 def update():
     # The lock makes the bounds ascend.
     global added
-    while going() and added < VALUES // 2:
+    while going():
         with turns:
             added += 1
-            it.add(float(added))
-    while going():  # the same races, without more bounds
-        other.add(1.0)
+            it.add(float(added) if added <= MOST else 1e9)
+        # Nothing else bounds what waits for readers.
+        if added % 64 == 0:
+            rcu.synchronize()
 
 def caught(function, *args):
     try:
@@ -117,7 +119,6 @@ def caught(function, *args):
     except BaseException as error:
         errors.append(error)
 
-other = buckets.Buckets(1.0)
 threads = [threading.Thread(target=caught, args=(read, i)) for i in range(READERS)]
 threads += [threading.Thread(target=caught, args=(update,)) for _ in range(UPDATERS)]
 for thread in threads:
@@ -130,16 +131,24 @@ assert min(overtaken) >= OVERTAKEN, f"no race: {overtaken}"
 assert min(versions_seen) >= 2, f"no race: {versions_seen}"
 assert it.index(1e9) == added
 rcu.barrier()
-assert buckets.versions_alive() == 2, buckets.versions_alive()
-assert buckets.versions_made() > 100
-del it, other
+assert buckets.versions_alive() == 1, buckets.versions_alive()
+assert buckets.versions_made() == added
+del it
 gc.collect()
 assert buckets.versions_alive() == 0
 """
 
 
-def test_readers_see_one_version_each_while_updaters_add(run):
-    run(f"PATIENCE = {PATIENCE}\n" + RACE)
+def race(consumers, *folders):
+    """With the C library's freed memory overwritten, so that nobody reads there what he expects."""
+    begin = f"PATIENCE = {PATIENCE}\nimport sys\nsys.path[:0] = {[str(folder) for folder in folders]}\n"
+    return consumers.command(consumers.python, "-I", "-c", begin + RACE, MALLOC_PERTURB_="165")
+
+
+def test_readers_see_one_version_each_while_updaters_add(consumers):
+    consumers.install("buckets")
+    done = race(consumers)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 WRITERS = """
@@ -191,6 +200,36 @@ def test_python_and_the_consumer_share_a_domain(run):
     run(SHARED_DOMAIN)
 
 
+def planted(consumers, variant, *faults):
+    """A build with faults: pairs of what is right and what is wrong."""
+
+    def plant(project):
+        (project / "buckets_rivals.pyx").unlink()
+        text = (project / "buckets.pyx").read_text()
+        for right, wrong in faults:
+            assert text.count(right) == 1, right
+            text = text.replace(right, wrong)
+        (project / "buckets.pyx").write_text(text)
+
+    return consumers.install("buckets", variant=variant, edit=plant)
+
+
+def test_bounds_that_are_freed_at_once_are_noticed(consumers):
+    fault = ("rcu_call(rcu_default_domain(), &old.head, free_old)", "free_old(&old.head)")
+    done = consumers.run(SHARED_DOMAIN, planted(consumers, "at-once", fault), check=False)
+    assert done.returncode != 0
+    assert "versions_alive() == 2" in done.stderr
+
+
+def test_a_section_that_ends_too_early_is_noticed(consumers):
+    load = "            bounds = <const Bounds *>rcu_dereference(self.bounds)\n"
+    end = "            rcu_exit(slot)\n"
+    folder = planted(consumers, "early", (f"{end}\n    def add", "\n    def add"), (load, load + end))
+    done = race(consumers, folder)
+    assert done.returncode != 0
+    assert "no race" not in done.stderr
+
+
 RIVALS = """
 import threading
 from buckets_rivals import WAYS, Rival
@@ -204,18 +243,24 @@ for way in WAYS:
     sums.add(it.look_up(TURNS))
     if way == "nothing":
         continue
-    # Each look-up finds the old or the new bounds, the latter of which count one more for half of the values.
-    low = it.look_up(TURNS)
-    results = []
-    readers = [threading.Thread(target=lambda: results.append(it.look_up(TURNS))) for _ in "12"]
-    for reader in readers:
-        reader.start()
-    for _ in range(100):
-        it.add(128.0)
-    for reader in readers:
-        reader.join()
-    high = it.look_up(TURNS)
-    assert low < high and all(low <= result <= high for result in results), (way, low, results, high)
+    # Each look-up finds the bounds of some moment, and more bounds count for half of the values.
+    turns, updates = TURNS, 0
+    while updates < 5:
+        turns *= 2
+        low = it.look_up(turns)
+        results = []
+        readers = [threading.Thread(target=lambda: results.append(it.look_up(turns))) for _ in "12"]
+        for reader in readers:
+            reader.start()
+        updates = 0
+        while all(reader.is_alive() for reader in readers):
+            it.add(128.0)
+            updates += 1
+        for reader in readers:
+            reader.join()
+        high = it.look_up(turns)
+        assert (low < high) == (updates > 0), (way, low, high, updates)
+        assert all(low <= result <= high for result in results), (way, low, results, high)
 assert len(sums) == 1, sums
 try:
     Rival("hope", 0.0)

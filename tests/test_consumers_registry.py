@@ -242,15 +242,20 @@ for way in WAYS:
     assert it.look_up(TURNS) == 0
     it.update()
     assert it.look_up(TURNS) == TURNS
-    results = []
-    readers = [threading.Thread(target=lambda: results.append(it.look_up(TURNS))) for _ in "12"]
-    for reader in readers:
-        reader.start()
-    for _ in range(5 if way != "nothing" else 0):
-        it.update()
-    for reader in readers:
-        reader.join()
-    assert results == [TURNS] * 2, (way, results)
+    turns, updates = TURNS, 0
+    while updates < 5 and way != "nothing":
+        turns *= 2
+        results = []
+        readers = [threading.Thread(target=lambda: results.append(it.look_up(turns))) for _ in "12"]
+        for reader in readers:
+            reader.start()
+        updates = 0
+        while all(reader.is_alive() for reader in readers):
+            it.update()
+            updates += 1
+        for reader in readers:
+            reader.join()
+        assert results == [turns] * 2, (way, results)
     rcu.barrier()
     assert versions_alive() == 1, way
     del it
@@ -265,6 +270,43 @@ else:
 
 def test_the_rivals_do_the_same(run):
     run(RIVALS)
+
+
+def planted(consumers, variant, *faults):
+    """A build with faults: files, what is right there, and what is wrong."""
+
+    def plant(project):
+        for name, right, wrong in faults:
+            text = (project / name).read_text()
+            assert text.count(right) == 1, right
+            (project / name).write_text(text.replace(right, wrong))
+
+    return consumers.install("registry", variant=variant, edit=plant)
+
+
+def test_versions_that_are_freed_at_once_are_noticed(consumers):
+    call = "rcu_call(rcu_default_domain(), {}, version::reclaim)"
+    folder = planted(
+        consumers,
+        "at-once",
+        ("names.hpp", call.format("old"), "version::reclaim(old)"),
+        ("registry_rivals.cpp", call.format("all.replace(next)"), "version::reclaim(all.replace(next))"),
+    )
+    done = consumers.run(SHARED_DOMAIN, folder, check=False)
+    assert done.returncode != 0
+    assert "versions_alive() == 2" in done.stderr
+    if not sys._is_gil_enabled():
+        # Readers in C notice it by what they read, for what is freed is overwritten.
+        begin = f"import sys\nsys.path.insert(0, {str(folder)!r})\n"
+        done = consumers.command(consumers.python, "-I", "-c", begin + RIVALS, MALLOC_PERTURB_="165")
+        assert done.returncode != 0
+
+
+def test_a_section_that_is_not_left_is_noticed(consumers):
+    fault = ("names.hpp", "        if (slot_ != nullptr)\n            rcu_exit(slot_);", "        ;")
+    done = consumers.run(RIGHT, planted(consumers, "stays", fault), check=False)
+    assert done.returncode != 0
+    assert "read_lock_held" in done.stderr
 
 
 @pytest.mark.parametrize("debug", ["", " -DRCU_DEBUG"], ids=["release", "debug"])
