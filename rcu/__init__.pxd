@@ -53,6 +53,7 @@ cdef extern from "rcu/api.h" nogil:
     uint64_t rcu_start_poll(rcu_domain *domain) noexcept
     bint rcu_poll(rcu_domain *domain, uint64_t cookie) noexcept
     void rcu_call(rcu_domain *domain, rcu_head *head, rcu_callback func) noexcept
+    int rcu_retire(rcu_domain *domain, PyObject *obj) noexcept
     int rcu_barrier(rcu_domain *domain) noexcept
     int rcu_barrier_for(rcu_domain *domain, uint64_t timeout_ns) noexcept
 

@@ -7,6 +7,7 @@ from libc.stdint cimport intptr_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport strlen
 
+from rcu._calls cimport defer_reference
 from rcu._cell cimport Cell, held_at
 from rcu._deferred cimport barrier_at, close_domain, deferred_domain, enqueue, is_reclaimer, wait_for_batch
 from rcu._domain cimport Domain
@@ -56,6 +57,7 @@ cdef extern from "rcu/api.h" nogil:
         int (*poll)(rcu_domain *domain, uint64_t cookie) noexcept nogil
         void (*call)(rcu_domain *domain, rcu_head *head, rcu_callback func) noexcept nogil
         void (*call_checked)(rcu_domain *domain, rcu_head *head, rcu_callback func) noexcept nogil
+        int (*retire)(rcu_domain *domain, PyObject *obj) noexcept nogil
         int (*barrier)(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil
         int (*check)(rcu_domain *domain, int outcome, const char *what) except -1
         PyTypeObject *cell_type
@@ -169,6 +171,10 @@ cdef int ask_for_period(rcu_domain *domain, uint64_t cookie) noexcept nogil:
     return cookie <= rcu_load_relaxed(&domain.gp_seq) + RCU_SEQ_STEP and ask(domain, cookie)
 
 
+cdef int retire(rcu_domain *domain, PyObject *obj) noexcept nogil:
+    return 0 if defer_reference(domain, obj) else -1
+
+
 cdef int barrier(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
     cdef int outcome = step_aside(domain)
     cdef uint64_t batch
@@ -225,6 +231,7 @@ functions.start_poll = needed
 functions.poll = ask_for_period
 functions.call = enqueue
 functions.call_checked = enqueue_checked
+functions.retire = retire
 functions.barrier = barrier
 functions.check = raise_outcome
 functions.cell_type = RCU_TYPE_OF_CELLS(Cell)

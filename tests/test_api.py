@@ -1,11 +1,14 @@
 """The C interface, include/rcu/api.h: on all kinds of threads, and together with Python."""
 
+import contextlib
 import os
 import threading
+import weakref
 
 import pytest
 
 import rcu
+from payloads import Thing, freed
 from probes import ATTACHED, DETACHED, DONE, FOREIGN, IN_CALLBACK, IN_SECTION, TIMED_OUT, build, load
 from threads import PATIENCE, Holder, beside, eventually, together
 
@@ -223,6 +226,25 @@ def test_callbacks_of_c_and_python_share_a_queue(probe, domain, engine):
             assert probe.barrier(ATTACHED, engine) == DONE
     domain.barrier()
     assert seen == list(range(100))
+
+
+@HOWS
+@pytest.mark.parametrize("inside", [False, True], ids=["outside", "inside"])
+def test_retiring(probe, domain, engine, how, inside):
+    """A reference is dropped after the grace period, and after what the thread enqueued before."""
+    things = [Thing() for _ in range(1000)]
+    refs = [weakref.ref(thing) for thing in things]
+    with Holder(domain) as holder:
+        with domain if inside else contextlib.nullcontext():
+            for thing in things:
+                assert probe.retire(how, engine, thing) == 0
+        del things, thing
+        assert all(ref() is not None for ref in refs)
+        assert domain.stats().pending == len(refs)
+        holder.leave()
+        assert probe.barrier(how, engine) == DONE
+    assert domain.stats().callbacks_run == len(refs)
+    assert freed(*refs)
 
 
 @HOWS

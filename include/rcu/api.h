@@ -84,6 +84,7 @@ struct rcu_api {
     int (*poll)(struct rcu_domain *domain, uint64_t cookie);
     void (*call)(struct rcu_domain *domain, struct rcu_head *head, rcu_callback func);
     void (*call_checked)(struct rcu_domain *domain, struct rcu_head *head, rcu_callback func);
+    int (*retire)(struct rcu_domain *domain, PyObject *object);
     int (*barrier)(struct rcu_domain *domain, uint64_t timeout_ns);
     int (*check)(struct rcu_domain *domain, int outcome, const char *what);
     PyTypeObject *cell_type;
@@ -267,8 +268,8 @@ static inline int rcu_poll(struct rcu_domain *domain, uint64_t cookie)
  *
  * func has no thread state, so it does not touch Python; where it must, it calls PyGILState_Ensure(), unless
  * Py_IsFinalizing(). That makes a thread state for each call, which can take a fraction of a millisecond where there is
- * no GIL: a reference that is to be dropped is better given to Python's rcu.retire(). func may block as little as the
- * domain's other callbacks can wait, and may enqueue again.
+ * no GIL: a reference that is to be dropped is better given to rcu_retire(). func may block as little as the domain's
+ * other callbacks can wait, and may enqueue again.
  * Section: yes. State: no. Blocks: no. The kernel's and liburcu's call_rcu(), QEMU's call_rcu1(). */
 static inline void rcu_call(struct rcu_domain *domain, struct rcu_head *head, rcu_callback func)
 {
@@ -277,6 +278,16 @@ static inline void rcu_call(struct rcu_domain *domain, struct rcu_head *head, rc
 #else
     RCU_API()->call(domain, head, func);
 #endif
+}
+
+/* Drops the caller's reference to a Python object after a grace period: whoever borrowed the object in a section may use
+ * it until that ends. 0; or -1: there is no memory, and the reference is the caller's still. In its turn among what the
+ * thread enqueues, and without waiting for room, as rcu_call(); by a thread that has a thread state, once for many. What
+ * is enqueued after the interpreter's atexit functions have run is not dropped any more.
+ * Section: yes. State: no. Blocks: no. Python's Domain.retire(), the kernel's kfree_rcu(), QEMU's g_free_rcu(). */
+static inline int rcu_retire(struct rcu_domain *domain, PyObject *object)
+{
+    return RCU_API()->retire(domain, object);
 }
 
 /* Returns RCU_DONE once all that was enqueued in the domain before the call, by any thread, in C or in Python, has been

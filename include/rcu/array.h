@@ -12,7 +12,7 @@
  *
  *     error = rcu_array_append(&points, &point, &old);             under the updaters' lock
  *     if (old != NULL)
- *         rcu_call(&old->head, rcu_array_reclaim);
+ *         rcu_call(domain, &old->head, rcu_array_reclaim);
  *
  * Elements are of any size, the same for all, copied by memcpy; the first is aligned to 16 bytes. The one type that has
  * to be told is that of the reader's pointer, so functions do, and the compiler sees them through. Pointers are
@@ -91,10 +91,10 @@ static inline void rcu_array_free(struct rcu_array *array)
     RCU_ARRAY_FREE(array);
 }
 
-/* The same as a callback for rcu_call(&old->head, rcu_array_reclaim). */
+/* The same as a callback for rcu_call(domain, &old->head, rcu_array_reclaim). */
 static inline void rcu_array_reclaim(struct rcu_head *head)
 {
-    rcu_array_free((struct rcu_array *)(void *)((char *)head - offsetof(struct rcu_array, head)));
+    rcu_array_free(rcu_head_entry(head, struct rcu_array, head));
 }
 
 /* The elements that there are now, at *place; none if that is NULL. Readers in a section, and updaters. Two views of

@@ -3,6 +3,7 @@
 #ifndef RCU_HEAD_H
 #define RCU_HEAD_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct rcu_head;
@@ -12,6 +13,10 @@ struct rcu_head {
     struct rcu_head *next; /* older, in an outbox; newer, once taken from there */
     rcu_callback func;     /* called outside every section and lock; may free what the head is in */
 };
+
+/* What has the head as its `member`: in a callback, what it frees. Anyone. The kernel's container_of(), QEMU's and
+ * liburcu's too. */
+#define rcu_head_entry(head, type, member) ((type *)(void *)((char *)(head) - offsetof(type, member)))
 
 /* Where a thread leaves the heads that it enqueues, on lines of its own: nobody else writes here but the reclaimer,
  * which takes all of them at once. */

@@ -12,7 +12,7 @@
  * what it should, and 0, with nothing changed, if that place is in no list: a second removal is no harm, and
  *
  *     if (rcu_list_remove(&entry->links))
- *         rcu_call(&entry->head, free_entry);
+ *         rcu_call(domain, &entry->head, free_entry);
  *
  * frees once. An answer and no abort, for two updaters that remove the same entry, one after the other, are common and
  * right; it is the second free that is not. The memory must still be there: what was freed tells nothing.

@@ -158,6 +158,28 @@ JOB(enter, rcu_enter((struct rcu_slot *)(uintptr_t)job->number);)
 JOB(leave, rcu_exit((struct rcu_slot *)(uintptr_t)job->number);)
 JOB(held, job->result = (uint64_t)rcu_held((struct rcu_slot *)(uintptr_t)job->number);)
 
+/* ---- references ---- */
+
+/* (how, domain, object): retires a new reference */
+static void run_retire(struct job *job)
+{
+    job->result = (uint64_t)rcu_retire(job->domain, (PyObject *)(uintptr_t)job->number);
+}
+
+static PyObject *retire(PyObject *module, PyObject *arguments)
+{
+    PyObject *how, *domain, *object;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "OOO", &how, &domain, &object))
+        return NULL;
+    PyObject *address = PyLong_FromVoidPtr(Py_NewRef(object));
+    PyObject *job = PyTuple_Pack(3, how, domain, address);
+    PyObject *done = do_job(job, run_retire);
+    Py_DECREF(job);
+    Py_DECREF(address);
+    return done;
+}
+
 /* ---- with an exception set, which nobody has handled ---- */
 
 /* (domain, timeout_ns): the exception, or another if the wait came to anything but its end */
@@ -362,6 +384,7 @@ static PyMethodDef methods[] = {
     METHOD(enter, METH_VARARGS),
     METHOD(leave, METH_VARARGS),
     METHOD(held, METH_VARARGS),
+    METHOD(retire, METH_VARARGS),
     METHOD(synchronize_raising, METH_VARARGS),
     METHOD(check_raising, METH_VARARGS),
     METHOD(domain_of_raising, METH_O),

@@ -3,7 +3,7 @@
  * it when the last reader has left. Here rcu_call() frees them.
  *
  * What has been set stays until the map dies, keys included. A value can be replaced: the old one is an object, so it
- * goes by way of Python's rcu.retire(), which is about the same domain. */
+ * goes by rcu_retire(). */
 #include <Python.h>
 #include <rcu/api.h>
 
@@ -17,8 +17,6 @@ typedef struct {
     struct table *table; /* published; NULL: nothing has been set */
     PyMutex setting;     /* by who sets */
 } IdentityMap;
-
-static PyObject *retire; /* rcu.retire */
 
 /* Called on a thread of rcu's, which has no thread state. */
 static void free_old_table(struct rcu_head *head)
@@ -88,14 +86,8 @@ static PyObject *map_set(PyObject *self, PyObject *const *args, Py_ssize_t count
     PyMutex_Unlock(&map->setting);
     if (error < 0)
         return PyErr_NoMemory();
-    if (old != NULL) {
-        /* Not under the lock: it may wait for callbacks, and these may want the lock. */
-        PyObject *done = PyObject_CallOneArg(retire, old);
-        if (done == NULL)
-            return NULL; /* `old` is lost, rather than taken from under a reader */
-        Py_DECREF(done);
-        Py_DECREF(old); /* rcu has a reference of its own */
-    }
+    if (old != NULL && rcu_retire(rcu_default_domain(), old) < 0)
+        return PyErr_NoMemory(); /* `old` is lost, rather than taken from under a reader */
     Py_RETURN_NONE;
 }
 
@@ -192,13 +184,6 @@ static PyMethodDef functions[] = {
 static int execute(PyObject *module)
 {
     if (rcu_import() < 0)
-        return -1;
-    PyObject *rcu = PyImport_ImportModule("rcu");
-    if (rcu == NULL)
-        return -1;
-    Py_XSETREF(retire, PyObject_GetAttrString(rcu, "retire"));
-    Py_DECREF(rcu);
-    if (retire == NULL)
         return -1;
     PyObject *type = PyType_FromModuleAndSpec(module, &map_spec, NULL);
     int error = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);
