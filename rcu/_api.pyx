@@ -19,7 +19,7 @@ from rcu._headers cimport (
 from rcu._heads cimport enqueue_checked
 from rcu._sections cimport this_thread
 from rcu._slots cimport attach, depth, detach, name_domain
-from rcu._threads cimport at_hand_at, find
+from rcu._threads cimport find
 from rcu._waits cimport Waiter, ask, name_of, report_from_engine, wait_for_period
 
 from rcu._domain import default_domain
@@ -44,7 +44,6 @@ cdef extern from "rcu/api.h" nogil:
         uint32_t abi, size
         const char *version
         uint64_t slot_size, head_size
-        intptr_t slot_at
         rcu_domain *default_domain
         rcu_domain *(*domain_new)(const char *name) noexcept nogil
         void (*domain_free)(rcu_domain *domain) noexcept nogil
@@ -218,7 +217,6 @@ functions.size = sizeof(rcu_api)
 functions.version = RCU_VERSION
 functions.slot_size = sizeof(rcu_slot)
 functions.head_size = sizeof(rcu_head)
-functions.slot_at = at_hand_at()
 functions.default_domain = (<Domain>default_domain).engine
 functions.domain_new = new_domain
 functions.domain_free = close_domain

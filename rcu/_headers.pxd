@@ -1,7 +1,7 @@
 # cython: language_level=3
 """include/rcu/ as Cython sees it; what the names mean is said there."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport intptr_t, uint64_t
 
 cdef extern from "rcu/atomic.h" nogil:
     uint64_t rcu_load_relaxed(const uint64_t *word) noexcept
@@ -94,6 +94,7 @@ cdef extern from "rcu/domain.h" nogil:
         rcu_head *ready
     struct rcu_domain:
         uint64_t key
+        intptr_t entry_at
         const rcu_slow *slow
         uint64_t fence
         void (*departs)(rcu_slot *slot) noexcept nogil

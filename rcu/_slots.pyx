@@ -15,13 +15,14 @@ from rcu._headers cimport (
     rcu_thread_ident, rcu_thread_native_id, rcu_thread_yield,
 )
 from rcu._threads cimport (
-    each_slot, find, forget, forget_all, leave_others_behind, make_room, remember, watch_threads,
+    each_slot, entry_at, find, forget, forget_all, leave_others_behind, make_room, remember, watch_threads,
 )
 
 
 cdef extern from *:
     """
     #include "rcu/domain.h"
+    #include "rcu/this_thread.h"
 
     /* Slots come in blocks, each slot on lines of its own. */
     struct rcu_block {
@@ -52,6 +53,11 @@ cdef extern from *:
     }
 
     static const uint64_t rcu_gp_never = RCU_SEQ_NEVER;
+
+    /* What others' rcu_this_slot() takes a domain for. */
+    typedef char rcu_domain_begins[offsetof(struct rcu_domain, key) == offsetof(struct rcu_domain_begin, key) &&
+                                   offsetof(struct rcu_domain, entry_at) ==
+                                       offsetof(struct rcu_domain_begin, entry_at) ? 1 : -1];
 
     /* A new structure is as large as the header says: what others compile against depends on it. */
     typedef char rcu_slot_has_its_size[sizeof(struct rcu_slot) == RCU_SLOT_SIZE ? 1 : -1];
@@ -254,6 +260,7 @@ cdef rcu_domain *domain_new(const rcu_slow *slow) noexcept nogil:
     rcu_mutex_lock(&registry.lock)
     registry.last_key += 1
     domain.key = registry.last_key
+    domain.entry_at = entry_at(domain.key)
     domain.older = registry.domains
     if domain.older != NULL:
         domain.older.newer = domain

@@ -14,7 +14,7 @@ from libc.stdint cimport intptr_t, uint64_t
 from rcu._headers cimport rcu_slot
 
 cdef rcu_slot *find(uint64_t key) noexcept nogil  # the calling thread's slot in a domain, or NULL
-cdef intptr_t at_hand_at() noexcept nogil         # where others find what is at hand: see this_thread.h
+cdef intptr_t entry_at(uint64_t key) noexcept nogil  # where others find what is at hand: see this_thread.h
 cdef void become_reclaimer() noexcept nogil       # the calling thread, for good
 cdef bint reclaims() noexcept nogil               # is it one
 cdef void begin_update() noexcept nogil           # the calling thread keeps writers waiting, until

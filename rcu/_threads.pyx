@@ -29,11 +29,12 @@ cdef extern from *:
         int updates;  /* functions of updates that it is in: others may wait until they return */
     } rcu_this_thread;
 
-    /* How far that is from the thread pointer, in every thread; 0: who wants it calls. */
-    static intptr_t rcu_at_hand_at(void)
+    /* How far a key's entry there is from the thread pointer, in every thread; 0: who wants it calls. */
+    static intptr_t rcu_entry_at(uint64_t key)
     {
+        (void)key;
     #if defined(RCU_THREAD_POINTER)
-        return (intptr_t)((const char *)rcu_this_thread.at_hand - RCU_THREAD_POINTER());
+        return (intptr_t)((const char *)&rcu_this_thread.at_hand[key & (RCU_AT_HAND - 1)] - RCU_THREAD_POINTER());
     #else
         return 0;
     #endif
@@ -149,7 +150,7 @@ cdef extern from *:
         uint32_t mask, used
         uint64_t serial
     rcu_slot *rcu_find(uint64_t key) noexcept nogil
-    intptr_t rcu_at_hand_at() noexcept nogil
+    intptr_t rcu_entry_at(uint64_t key) noexcept nogil
     void rcu_put_away(uint64_t key) noexcept nogil
     void rcu_become_reclaimer() noexcept nogil
     bint rcu_reclaims() noexcept nogil
@@ -171,8 +172,8 @@ cdef rcu_slot *find(uint64_t key) noexcept nogil:
     return rcu_find(key)
 
 
-cdef intptr_t at_hand_at() noexcept nogil:
-    return rcu_at_hand_at()
+cdef intptr_t entry_at(uint64_t key) noexcept nogil:
+    return rcu_entry_at(key)
 
 
 cdef void become_reclaimer() noexcept nogil:

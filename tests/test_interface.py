@@ -177,38 +177,38 @@ LAYOUTS = {
             (16, "void (*exit)(struct rcu_slot *slot)"),
         ],
         "rcu_entry": [(0, "uint64_t key"), (8, "struct rcu_slot *slot")],
+        "rcu_domain_begin": [(0, "uint64_t key"), (8, "intptr_t entry_at")],
         "rcu_api": [
             (0, "uint32_t abi"),
             (4, "uint32_t size"),
             (8, "const char *version"),
             (16, "uint64_t slot_size"),
             (24, "uint64_t head_size"),
-            (32, "intptr_t slot_at"),
-            (40, "struct rcu_domain *default_domain"),
-            (48, "struct rcu_domain *(*domain_new)(const char *name)"),
-            (56, "void (*domain_free)(struct rcu_domain *domain)"),
-            (64, "struct rcu_domain *(*domain_of)(PyObject *domain)"),
-            (72, "struct rcu_slot *(*this_slot)(struct rcu_domain *domain)"),
-            (80, "int (*unregister_thread)(struct rcu_domain *domain)"),
-            (88, "void (*quiesce)(struct rcu_slot *slot)"),
-            (96, "int (*synchronize)(struct rcu_domain *domain, uint64_t timeout_ns)"),
-            (104, "uint64_t (*start_poll)(struct rcu_domain *domain)"),
-            (112, "int (*poll)(struct rcu_domain *domain, uint64_t cookie)"),
-            (120, "void (*call)(struct rcu_domain *domain, struct rcu_head *head, rcu_callback func)"),
-            (128, "void (*call_checked)(struct rcu_domain *domain, struct rcu_head *head, rcu_callback func)"),
-            (136, "int (*retire)(struct rcu_domain *domain, PyObject *object)"),
-            (144, "int (*barrier)(struct rcu_domain *domain, uint64_t timeout_ns)"),
-            (152, "int (*check)(struct rcu_domain *domain, int outcome, const char *what)"),
-            (160, "PyTypeObject *cell_type"),
-            (168, "intptr_t cell_value_at"),
-            (176, "struct rcu_domain *(*cell_domain)(PyObject *cell)"),
+            (32, "struct rcu_domain *default_domain"),
+            (40, "struct rcu_domain *(*domain_new)(const char *name)"),
+            (48, "void (*domain_free)(struct rcu_domain *domain)"),
+            (56, "struct rcu_domain *(*domain_of)(PyObject *domain)"),
+            (64, "struct rcu_slot *(*this_slot)(struct rcu_domain *domain)"),
+            (72, "int (*unregister_thread)(struct rcu_domain *domain)"),
+            (80, "void (*quiesce)(struct rcu_slot *slot)"),
+            (88, "int (*synchronize)(struct rcu_domain *domain, uint64_t timeout_ns)"),
+            (96, "uint64_t (*start_poll)(struct rcu_domain *domain)"),
+            (104, "int (*poll)(struct rcu_domain *domain, uint64_t cookie)"),
+            (112, "void (*call)(struct rcu_domain *domain, struct rcu_head *head, rcu_callback func)"),
+            (120, "void (*call_checked)(struct rcu_domain *domain, struct rcu_head *head, rcu_callback func)"),
+            (128, "int (*retire)(struct rcu_domain *domain, PyObject *object)"),
+            (136, "int (*barrier)(struct rcu_domain *domain, uint64_t timeout_ns)"),
+            (144, "int (*check)(struct rcu_domain *domain, int outcome, const char *what)"),
+            (152, "PyTypeObject *cell_type"),
+            (160, "intptr_t cell_value_at"),
+            (168, "struct rcu_domain *(*cell_domain)(PyObject *cell)"),
         ],
     }
 }
 """For each RCU_ABI: where the members are of what compiled extensions and the package share. Code that was compiled
 against one of these relies on it: what is written here never changes. Another layout is another RCU_ABI, with an entry
 of its own; a member at the end of rcu_api is added here alone, for it changes the table's size."""
-SIZES = {1: {"rcu_head": 16, "rcu_slot": 128, "rcu_slow": 24, "rcu_entry": 16, "rcu_api": 184}}
+SIZES = {1: {"rcu_head": 16, "rcu_slot": 128, "rcu_slow": 24, "rcu_entry": 16, "rcu_domain_begin": 16, "rcu_api": 176}}
 CONSTANTS = {
     1: {
         "RCU_SEQ_DETACHED": 0,
@@ -227,7 +227,7 @@ CONSTANTS = {
 """What is compiled into them, too."""
 
 HOMES = {
-    "rcu_head": "head.h", "rcu_slot": "slot.h", "rcu_slow": "slot.h", "rcu_entry": "this_thread.h", "rcu_api": "api.h"
+    "rcu_head": "head.h", "rcu_slot": "slot.h", "rcu_slow": "slot.h", "rcu_entry": "this_thread.h", "rcu_domain_begin": "this_thread.h", "rcu_api": "api.h"
 }  # fmt: skip
 NUMBER = int(re.search(r"^#define RCU_ABI (\d+)$", header("version.h"), re.M)[1])
 

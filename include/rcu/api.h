@@ -71,7 +71,6 @@ struct rcu_api {
     const char *version; /* of it */
 
     uint64_t slot_size, head_size;
-    intptr_t slot_at; /* see rcu_slot_at_hand; 0: call */
     struct rcu_domain *default_domain;
     struct rcu_domain *(*domain_new)(const char *name);
     void (*domain_free)(struct rcu_domain *domain);
@@ -198,12 +197,10 @@ static inline struct rcu_domain *rcu_domain_of(PyObject *domain)
  * Section: yes. State: no. Blocks: no. QEMU's and liburcu's rcu_register_thread(), which need not be called here. */
 static inline struct rcu_slot *rcu_this_slot(struct rcu_domain *domain)
 {
-    const struct rcu_api *api = RCU_API();
-    /* A domain begins with its key, constant while it lasts. */
-    struct rcu_slot *slot = rcu_slot_at_hand(api->slot_at, *(const uint64_t *)(const void *)domain);
+    struct rcu_slot *slot = rcu_slot_at_hand(domain);
     if (RCU_LIKELY(slot != NULL))
         return slot;
-    return api->this_slot(domain);
+    return RCU_API()->this_slot(domain);
 }
 
 /* Gives the calling thread's slot back, which its end would do otherwise; without one, nothing happens. RCU_DONE, or

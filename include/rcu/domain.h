@@ -104,7 +104,8 @@ struct rcu_reclaimer {
 
 struct rcu_domain {
     /* Constant after creation. */
-    uint64_t key; /* never used again for another domain */
+    uint64_t key;      /* never used again for another domain */
+    intptr_t entry_at; /* see struct rcu_domain_begin */
     const struct rcu_slow *slow;
     uint64_t fence; /* 1: the fence flavor */
     /* Called with the domain's lock held when a slot with an outbox leaves the domain. */

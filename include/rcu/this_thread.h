@@ -44,20 +44,25 @@ static inline const char *rcu_x86_thread_pointer(void)
 /* A thread has that many entries at hand, each at its key modulo that; keys count upwards. A power of two. */
 #define RCU_AT_HAND 4
 
-/* The calling thread's slot in the domain with that key, if it is one of those at hand, which begin `at` bytes from the
- * thread pointer; else NULL. */
-static inline struct rcu_slot *rcu_slot_at_hand(intptr_t at, uint64_t key)
+/* What a domain begins with, constant while it lasts. */
+struct rcu_domain_begin {
+    uint64_t key;
+    intptr_t entry_at; /* of the entry at hand that is this domain's or another's, from the thread pointer; 0: call */
+};
+
+/* The calling thread's slot in the domain, if it is at hand; else NULL. */
+static inline struct rcu_slot *rcu_slot_at_hand(const struct rcu_domain *domain)
 {
 #if defined(RCU_THREAD_POINTER)
-    if (at != 0) {
-        const struct rcu_entry *entry = (const struct rcu_entry *)(const void *)(RCU_THREAD_POINTER() + at);
-        entry += key & (RCU_AT_HAND - 1);
-        if (entry->key == key)
+    const struct rcu_domain_begin *begin = (const struct rcu_domain_begin *)(const void *)domain;
+    if (begin->entry_at != 0) {
+        const void *at = RCU_THREAD_POINTER() + begin->entry_at;
+        const struct rcu_entry *entry = (const struct rcu_entry *)at;
+        if (entry->key == begin->key)
             return entry->slot;
     }
 #else
-    (void)at;
-    (void)key;
+    (void)domain;
 #endif
     return NULL;
 }

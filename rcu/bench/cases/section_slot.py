@@ -19,8 +19,7 @@ def run(scale: Scale) -> list[Line]:
             "this process has the fence flavor, whose sections are not inline; unset RCU_FLAVOR, or run on a "
             "system with a heavy barrier"
         )
-    # The first domain that a thread attaches to is the one at hand, and this thread's is mostly that.
-    domain = rcu.default_domain
+    domain = rcu.Domain()  # of whose slots those of the last few are at hand
     n = scale.count(1_000_000, 800)
 
     def each() -> tuple[float, ...]:
