@@ -227,7 +227,8 @@ CONSTANTS = {
 """What is compiled into them, too."""
 
 HOMES = {
-    "rcu_head": "head.h", "rcu_slot": "slot.h", "rcu_slow": "slot.h", "rcu_entry": "this_thread.h", "rcu_domain_begin": "this_thread.h", "rcu_api": "api.h"
+    "rcu_head": "head.h", "rcu_slot": "slot.h", "rcu_slow": "slot.h", "rcu_entry": "this_thread.h",
+    "rcu_domain_begin": "this_thread.h", "rcu_api": "api.h",
 }  # fmt: skip
 NUMBER = int(re.search(r"^#define RCU_ABI (\d+)$", header("version.h"), re.M)[1])
 
