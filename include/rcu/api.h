@@ -329,7 +329,8 @@ static inline struct rcu_domain *rcu_cell_domain(PyObject *cell)
 
 /* What the cell publishes now, without counting a reference: it stays until the section ends in which this was called,
  * of the cell's domain. Who keeps it for longer takes a reference (Py_NewRef) before that. The cell itself is the
- * caller's to keep, until the section ends. What a cell's swap() hands out is its caller's affair, and protected only if that one retires it.
+ * caller's to keep, until the section ends. What a cell's swap() hands out is its caller's affair, and protected only if
+ * that one retires it.
  * Section: in one. State: no, but needed for all that one does with an object. Blocks: no. The kernel's
  * rcu_dereference(), Python's Cell.value. */
 static inline PyObject *rcu_cell_borrow(PyObject *cell)
