@@ -277,10 +277,10 @@ static inline void rcu_call(struct rcu_domain *domain, struct rcu_head *head, rc
 #endif
 }
 
-/* Drops the caller's reference to a Python object after a grace period: whoever borrowed the object in a section may use
- * it until that ends. 0; or -1: there is no memory, and the reference is the caller's still. In its turn among what the
- * thread enqueues, and without waiting for room, as rcu_call(); by a thread that has a thread state, once for many. What
- * is enqueued after the interpreter's atexit functions have run is not dropped any more.
+/* Drops the caller's reference to a Python object after a grace period: whoever borrowed the object in a section may
+ * use it until that ends. 0; or -1: there is no memory, and the reference is the caller's still. In its turn among what
+ * the thread enqueues, and without waiting for room, as rcu_call(); by a thread that has a thread state, once for many.
+ * What is enqueued after the interpreter's atexit functions have run is not dropped any more.
  * Section: yes. State: no. Blocks: no. Python's Domain.retire(), the kernel's kfree_rcu(), QEMU's g_free_rcu(). */
 static inline int rcu_retire(struct rcu_domain *domain, PyObject *object)
 {
@@ -329,8 +329,8 @@ static inline struct rcu_domain *rcu_cell_domain(PyObject *cell)
 
 /* What the cell publishes now, without counting a reference: it stays until the section ends in which this was called,
  * of the cell's domain. Who keeps it for longer takes a reference (Py_NewRef) before that. The cell itself is the
- * caller's to keep, until the section ends. What a cell's swap() hands out is its caller's affair, and protected only if
- * that one retires it.
+ * caller's to keep, until the section ends. What a cell's swap() hands out is its caller's affair, and protected only
+ * if that one retires it.
  * Section: in one. State: no, but needed for all that one does with an object. Blocks: no. The kernel's
  * rcu_dereference(), Python's Cell.value. */
 static inline PyObject *rcu_cell_borrow(PyObject *cell)

@@ -24,7 +24,7 @@ static void free_old_table(struct rcu_head *head)
     table_free((struct table *)head); /* its first member */
 }
 
-/* ---- readers ------------------------------------------------------------------------------------------------------- */
+/* ---- readers ----------------------------------------------------------------------------------------------------- */
 
 PyDoc_STRVAR(get_doc,
              "get($self, key, default=None, /)\n--\n\nThe value of the key, this very object; or the default.");
@@ -50,7 +50,7 @@ static PyObject *map_get(PyObject *self, PyObject *const *args, Py_ssize_t count
     return value;
 }
 
-/* ---- updaters ------------------------------------------------------------------------------------------------------ */
+/* ---- updaters ---------------------------------------------------------------------------------------------------- */
 
 /* Under the lock. 0, and *old is the value that was replaced, or NULL; or -1: no memory. */
 static int put(IdentityMap *map, PyObject *key, PyObject *value, PyObject **old)
@@ -100,7 +100,7 @@ static Py_ssize_t map_length(PyObject *self)
     return length;
 }
 
-/* ---- the type ------------------------------------------------------------------------------------------------------ */
+/* ---- the type ---------------------------------------------------------------------------------------------------- */
 
 /* The collector stops the other threads meanwhile, none of them within put(), which does not detach. */
 static int map_traverse(PyObject *self, visitproc visit, void *arg)
@@ -160,7 +160,7 @@ static PyType_Spec map_spec = {
     .slots = map_slots,
 };
 
-/* ---- the module ---------------------------------------------------------------------------------------------------- */
+/* ---- the module -------------------------------------------------------------------------------------------------- */
 
 static PyObject *made(PyObject *module, PyObject *none)
 {

@@ -37,7 +37,7 @@ struct way {
     void (*reclaim)(Store *store, struct table *old);
 };
 
-/* ---- a reader-writer lock whose readers share a word; writers go first ---------------------------------------------- */
+/* ---- a reader-writer lock whose readers share a word; writers go first ------------------------------------------- */
 
 static inline void lock_shared(Store *store)
 {
@@ -65,7 +65,7 @@ static void unlock_alone(Store *store)
     atomic_fetch_and(&store->word, ~WRITER);
 }
 
-/* ---- the others ---------------------------------------------------------------------------------------------------- */
+/* ---- the others -------------------------------------------------------------------------------------------------- */
 
 static void lock_mutex(Store *store)
 {
@@ -115,7 +115,7 @@ static void free_outgrown(Store *store)
     }
 }
 
-/* ---- look-ups ------------------------------------------------------------------------------------------------------ */
+/* ---- look-ups ---------------------------------------------------------------------------------------------------- */
 
 /* So many turns through the first `count` keys; how many had the right value. */
 #define LOOK_UPS(name, enter, table, leave)                                             \
@@ -151,7 +151,7 @@ static const struct way ways[] = {
     {"count", look_up_counted, no_lock, no_lock, keep},
 };
 
-/* ---- the type ------------------------------------------------------------------------------------------------------ */
+/* ---- the type ---------------------------------------------------------------------------------------------------- */
 
 /* Under the lock of those who add. 0, or -1: no memory. */
 static int add(Store *store, PyObject *key)
@@ -265,7 +265,7 @@ static PyType_Spec store_spec = {
     .slots = store_slots,
 };
 
-/* ---- the module ---------------------------------------------------------------------------------------------------- */
+/* ---- the module -------------------------------------------------------------------------------------------------- */
 
 static PyObject *tables(PyObject *module, PyObject *none)
 {

@@ -71,7 +71,7 @@ struct store {
     }
 };
 
-// ---- the ways: how a look-up is protected, and how an old version is replaced and freed ------------------------------
+// ---- the ways: how a look-up is protected, and how an old version is replaced and freed -----------------------------
 
 struct by_nothing { // nobody may update beside readers
     static const version *enter(store &all, rcu_slot *)
@@ -175,7 +175,7 @@ const way ways[] = {
     {"lock", look_up<by_lock>, by_lock::update},
 };
 
-// ---- the type --------------------------------------------------------------------------------------------------------
+// ---- the type -------------------------------------------------------------------------------------------------------
 
 struct Rival {
     PyObject head;
