@@ -85,9 +85,10 @@ getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2])(*map(int, sys.argv[3:]))' "$work/
 # tests [ARGUMENT...]: pytest's, with these arguments, and then the torture; fails if they do, or for any report.
 #
 # Left out, for they start compilers and shells, and nothing of the engine that the others do not: test_wheel.py
-# (builds packages), test_consumers*.py (build packages, with pip and Cython), test_native.py (its programs have sanitizers of their own in native.sh), test_ci.py and
-# test_sanitizers.py (run these scripts). And the tests that free what is being read, to see that the torture
-# notices: so would the sanitizer.
+# (builds packages), test_consumers*.py and test_docs_extensions.py (build packages, with pip and Cython),
+# test_native.py (its programs have sanitizers of their own in native.sh), test_ci.py and test_sanitizers.py (run
+# these scripts). And the tests that free what is being read, to see that the torture notices: so would the
+# sanitizer.
 tests() {
     cd "$root" || exit
     mkdir "$work/logs"
@@ -98,6 +99,7 @@ tests() {
     "$python" -m pytest --import-mode=importlib -n 2 -o faulthandler_timeout=1200 \
         -o faulthandler_exit_on_timeout=true --ignore=tests/test_wheel.py --ignore=tests/test_ci.py \
         --ignore=tests/test_sanitizers.py --ignore=tests/test_native.py --ignore-glob='tests/test_consumers*.py' \
+        --ignore=tests/test_docs_extensions.py \
         --deselect=tests/test_torture.py::test_objects_freed_without_a_grace_period_are_noticed \
         --deselect=tests/test_torture.py::test_list_entries_freed_without_a_grace_period_are_noticed "$@" ||
         failed="$failed the tests,"
