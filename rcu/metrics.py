@@ -14,7 +14,7 @@ from rcu import Domain, garbage_stats
 from rcu._domain import live_domains
 
 try:
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    from prometheus_client import core
 except ModuleNotFoundError as error:
     if error.name != "prometheus_client":
         raise
@@ -25,7 +25,7 @@ except ModuleNotFoundError as error:
 
 __all__ = ["RcuCollector"]
 
-type _Family = CounterMetricFamily | GaugeMetricFamily
+type _Family = core.CounterMetricFamily | core.GaugeMetricFamily
 
 
 class _Metric(NamedTuple):
@@ -33,7 +33,7 @@ class _Metric(NamedTuple):
 
     field: str
     name: str
-    kind: type[CounterMetricFamily] | type[GaugeMetricFamily]
+    kind: type[core.CounterMetricFamily] | type[core.GaugeMetricFamily]
     text: str
     unit: str = ""
 
@@ -41,12 +41,14 @@ class _Metric(NamedTuple):
         return self.kind(f"{namespace}_{self.name}", self.text, labels=labels, unit=self.unit)
 
 
-_COUNT, _GAUGE = CounterMetricFamily, GaugeMetricFamily
+_COUNT, _GAUGE = core.CounterMetricFamily, core.GaugeMetricFamily
 
 _OF_DOMAINS = [
     _Metric("grace_periods", "grace_periods", _COUNT, "Grace periods completed."),
     _Metric("shared_waits", "shared_waits", _COUNT, "Waits that another caller's grace period served."),
-    _Metric("heavy_barriers", "heavy_barriers", _COUNT, "Times that the process's other running threads were interrupted."),
+    _Metric(
+        "heavy_barriers", "heavy_barriers", _COUNT, "Times that the process's other running threads were interrupted."
+    ),
     _Metric("barriers_skipped", "barriers_skipped", _COUNT, "Grace periods that needed no heavy barrier."),
     _Metric("threads", "threads", _GAUGE, "Threads attached."),
     _Metric("parked_threads", "parked_threads", _GAUGE, "Threads attached that cost an updater nothing."),
@@ -92,7 +94,9 @@ class RcuCollector:
         if not isinstance(namespace, str):
             raise TypeError(f"namespace must be a string, not {type(namespace).__name__} {namespace!r}")
         if not re.fullmatch("[a-zA-Z_:][a-zA-Z0-9_:]*", namespace):
-            raise ValueError(f"namespace must be of letters, digits, _ and :, and not begin with a digit: {namespace!r}")
+            raise ValueError(
+                f"namespace must be of letters, digits, _ and :, and not begin with a digit: {namespace!r}"
+            )
         self._namespace = namespace
         self._only = None if domains is None else [weakref.ref(domain) for domain in _checked(domains)]
         self._labels: dict[weakref.ref[Domain], str] = {}
