@@ -366,8 +366,8 @@ cdef class Domain:
 
 
 def live_domains():
-    """Returns the domains that the program holds, the oldest first. What extensions make with ``rcu_domain_new()`` is no
-    object, and not among them."""
+    """Returns the domains that the program holds, the oldest first. What extensions make with ``rcu_domain_new()`` is
+    no object, and not among them."""
     cdef list found = [domain for domain in [refer() for refer in alive.copy()] if domain is not None]
     found.sort(key=age_of)
     return found
