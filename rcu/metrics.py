@@ -78,9 +78,9 @@ class RcuCollector:
     `GarbageStats`: ``rcu_garbage_bytes``. What a program counts from its begin is a counter, all else a gauge; times
     are in seconds. Those of one domain come from one ``stats()``, so a scrape reports stalls, too.
 
-    The label is the domain's name. While there is an older domain of that name, a younger one is ``name (2)``, the
-    next ``name (3)``; each keeps its label for life, and then leaves it to the next. A character that UTF-8 does not
-    have, half of a surrogate pair, is written as ``\\ud800``.
+    The label is the domain's name. Of several that are alive, the oldest, or the first of `domains`, has the name for
+    its label, the next is ``name (2)``; each keeps what the collector has called it for life, and leaves it to another
+    then. A character that UTF-8 does not have, half of a surrogate pair, is written as ``\\ud800``.
 
     :param domains: whose to collect; ``None``: of all that there are at the time, but for those that extensions have
         made with ``rcu_domain_new()``. They are not kept alive, and one that is gone is not collected any more.
@@ -108,7 +108,7 @@ class RcuCollector:
         ]
 
     def collect(self) -> list[_Family]:
-        """Returns the metrics with the values of now. Takes some microseconds for each domain; does not block."""
+        """Returns the metrics with the values of now. Takes some 20 us for each domain; does not block."""
         of_domains = [metric.family(self._namespace, ["domain"]) for metric in _OF_DOMAINS]
         for domain, label in self._labelled():
             stats = domain.stats()
