@@ -2,6 +2,7 @@
 """Domain: the Python face of slots and grace periods. See the .pxd for the map."""
 
 import operator
+import weakref
 cimport cython
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsEncodedString
@@ -29,6 +30,9 @@ from rcu.errors import SectionError
 
 cdef extern from "Python.h":
     bint Py_IsFinalizing()
+
+
+cdef set alive = set()  # weak references to what live_domains() finds
 
 
 @cython.final
@@ -68,6 +72,9 @@ cdef class Domain:
         self._periods = Waiters(notices.of_period, f"domain {self._name!r}: synchronize_async()")
         self._barriers = Waiters(notices.of_deferred, f"domain {self._name!r}: barrier_async()")
         share(self)
+        # None leads to a domain that is being freed: the cyclic collector alone does that, and breaks them before. With
+        # the GIL, it is held meanwhile.
+        alive.add(weakref.ref(self, alive.discard))
 
     def __dealloc__(self):
         # At exit, daemon threads may still wait or read here: their frames no longer count.
@@ -356,6 +363,18 @@ cdef class Domain:
             last_grace_period=now.counts.last_ns / <double>RCU_NS_PER_SECOND,
             longest_grace_period=now.counts.longest_ns / <double>RCU_NS_PER_SECOND,
         )
+
+
+def live_domains():
+    """Returns the domains that the program holds, the oldest first. What extensions make with ``rcu_domain_new()`` is
+    no object, and not among them."""
+    cdef list found = [domain for domain in [refer() for refer in alive.copy()] if domain is not None]
+    found.sort(key=age_of)
+    return found
+
+
+def age_of(Domain domain not None):
+    return domain.key
 
 
 # ---- __exit__ -----------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ FLOORS = [
     {"_cell"},
     {"_api"},
     {"__init__"},
-    {"bench", "demo", "torture"},
+    {"bench", "demo", "metrics", "torture"},
     {"__main__"},
 ]
 

@@ -30,6 +30,7 @@ from rcu.bench.cases import (
     section_c,
     section_python,
     section_slot,
+    stats,
 )
 
 CASES = {
@@ -57,6 +58,7 @@ CASES = {
     "defer_memory": defer_memory,
     "defer_await": defer_await,
     "list_traverse": list_traverse,
+    "stats": stats,
     "footprint": footprint,
     "scan": scan,
     "scenario_container": scenario_container,
