@@ -9,6 +9,7 @@ from rcu._headers cimport rcu_domain
 cdef rcu_domain *python_domain() noexcept                      # a new one; NULL: no memory
 # `arguments` are the callable, then its positional ones, then those that `names` (a tuple, or NULL) names.
 cdef int defer_call(rcu_domain *domain, PyObject *const *arguments, Py_ssize_t count, PyObject *names) except -1
+cdef int check_function(str takes, PyObject *func) except -1  # TypeError: a call of it would run no body
 cdef int defer_drop(rcu_domain *domain, PyObject *obj) except -1
 # The same in two steps, for one that the caller holds: waits for room, and may raise; then fails for memory only.
 cdef int admit(rcu_domain *domain, str what) except -1

@@ -26,6 +26,20 @@ from rcu.diagnostics import log_backlog
 from rcu.errors import DeadlockError, RcuError
 
 
+cdef extern from *:
+    """
+    /* Does a call of it only make a coroutine or a generator? */
+    static int rcu_puts_off_its_body(PyObject *func)
+    {
+        if (PyMethod_Check(func))
+            func = PyMethod_GET_FUNCTION(func);
+        return PyFunction_Check(func) && (((PyCodeObject *)PyFunction_GET_CODE(func))->co_flags
+                                          & (CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR)) != 0;
+    }
+    """
+    bint rcu_puts_off_its_body(PyObject *func) noexcept
+
+
 cdef extern from "Python.h":
     bint Py_IsFinalizing() noexcept nogil
     void Py_INCREF(PyObject *obj) noexcept
@@ -130,9 +144,7 @@ cdef int defer_call(rcu_domain *domain, PyObject *const *arguments, Py_ssize_t c
     cdef bint warns = False
     if count < 1:
         raise TypeError("call() missing 1 required positional argument: 'func'")
-    if not PyCallable_Check(arguments[0]):
-        raise TypeError(f"call() takes a callable and its arguments, not {type(<object>arguments[0]).__name__} "
-                        f"{<object>arguments[0]!r}")
+    check_function("call() takes a callable and its arguments", arguments[0])
     if not has_room(domain):
         warns = make_room(domain)
     if names is not NULL:
@@ -159,6 +171,15 @@ cdef int defer_call(rcu_domain *domain, PyObject *const *arguments, Py_ssize_t c
         no_memory(domain)
     if warns:
         say_backlog(domain, "call()")
+    return 0
+
+
+cdef int check_function(str takes, PyObject *func) except -1:
+    if not PyCallable_Check(func):
+        raise TypeError(f"{takes}, not {type(<object>func).__name__} {<object>func!r}")
+    if rcu_puts_off_its_body(func):
+        raise TypeError(f"{takes}, not the coroutine or generator function {<object>func!r}, of whose body a call "
+                        "runs nothing; pass a plain function that does the work")
     return 0
 
 
@@ -189,6 +210,9 @@ cdef int check_barrier(rcu_domain *domain, str what) except -1:
     if is_reclaimer(domain):
         raise DeadlockError(f"domain {name_of(domain)!r}: {what} in a callback of this domain, which is part of what "
                             "it would wait for; defer what comes after it by another call()")
+    if updates():
+        raise DeadlockError(f"domain {name_of(domain)!r}: {what} by {this_thread()} in the function of a "
+                            "Cell.update(): callbacks that write to the cell wait for its end; call it before or after")
     return 0
 
 

@@ -8,7 +8,7 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
-from rcu._calls cimport admit, defer_reference
+from rcu._calls cimport admit, check_function, defer_reference
 from rcu._domain cimport Domain
 from rcu._headers cimport RCU_NS_PER_SECOND, rcu_clock
 from rcu._refcount cimport (
@@ -231,12 +231,11 @@ cdef public class Cell [object RcuCell, type RcuCellType]:
 
         :param func: makes the new version from the old one, which it must leave as it is.
         :raises DeadlockError: called by the function of an ``update()`` of this cell.
-        :raises TypeError: `func` is not callable, or is a coroutine function.
+        :raises TypeError: `func` is not callable, or its body would run later: a coroutine or generator function.
         :raises ValueError: `func` has returned the cell.
         """
         cdef PyObject *old
-        if not callable(func):
-            raise TypeError(f"Cell.update() takes a function of the old value, not {type(func).__name__} {func!r}")
+        check_function("Cell.update() takes a function of the old value", <PyObject *>func)
         admit(self.engine, "Cell.update()")
         self.begin("Cell.update()")
         begin_update()

@@ -3,5 +3,6 @@
 
 from libc.stdint cimport uint64_t
 
-cdef uint64_t nanoseconds(str what, object seconds) except? 0  # RCU_NEVER for more than the clock can count
-cdef uint64_t deadline(uint64_t ns) noexcept                   # so long from now
+# RCU_NEVER for more than the clock can count; `otherwise` is what a message adds to the number that it asks for
+cdef uint64_t nanoseconds(str what, object seconds, str otherwise=*) except? 0
+cdef uint64_t deadline(uint64_t ns) noexcept  # so long from now

@@ -8,7 +8,9 @@ from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsEncodedString
 from libc.stdint cimport uint64_t
 
-from rcu._calls cimport check_barrier, defer_call, defer_drop, new_notices, python_domain, wait_for_deferred
+from rcu._calls cimport (
+    check_barrier, check_function, defer_call, defer_drop, new_notices, python_domain, wait_for_deferred,
+)
 from rcu._clock cimport deadline, nanoseconds
 from rcu._deferred cimport Backlog, close_domain, limit_backlog, look
 from rcu._flavor cimport flavor_name
@@ -56,7 +58,7 @@ cdef class Domain:
 
     def __cinit__(self, name=None, *, stall_timeout=10.0, backlog_limit=100_000):
         if name is not None and not isinstance(name, str):
-            raise TypeError(f"name must be a string or None, not {type(name).__name__}")
+            raise TypeError(f"name must be a string or None, not {type(name).__name__} {name!r}")
         self.engine = python_domain()
         if self.engine is NULL:
             raise MemoryError("no memory for a domain")
@@ -87,6 +89,10 @@ cdef class Domain:
     def __reduce__(self):
         raise TypeError(f"cannot copy or pickle {self!r}: it stands for threads of this process")
 
+    def __delattr__(self, name):
+        raise AttributeError(f"attribute {name!r} of {self!r} cannot be deleted; some can be assigned",
+                             name=name, obj=self)
+
     @property
     def name(self):
         """What reports and messages call it."""
@@ -99,7 +105,7 @@ cdef class Domain:
 
     @backlog_limit.setter
     def backlog_limit(self, limit):
-        limit = operator.index(limit)
+        limit = index("backlog_limit must be an int", limit)
         if not 1 <= limit < 2**63:
             raise ValueError(f"backlog_limit must be at least 1 and below 2**63, not {limit}")
         limit_backlog(self.engine, limit)
@@ -112,7 +118,7 @@ cdef class Domain:
 
     @batch_window.setter
     def batch_window(self, seconds):
-        cdef uint64_t ns = nanoseconds("batch_window", seconds)
+        cdef uint64_t ns = nanoseconds("batch_window", seconds, "and at most 1")
         if ns > RCU_NS_PER_SECOND:
             raise ValueError(f"batch_window must be a number of seconds from 0 to 1, not {seconds!r}")
         rcu_store_relaxed(&self.engine.window_ns, ns)
@@ -174,7 +180,9 @@ cdef class Domain:
         and goes on. minircu's ``run``.
 
         :raises SectionError: `func` has ended more sections than it began.
+        :raises TypeError: `func` is not callable, or its body would run later: a coroutine or generator function.
         """
+        check_function("run() takes a callable and its arguments", <PyObject *>func)
         rcu_enter(attached(self.engine, self._name))
         try:
             return func(*args, **kwargs)
@@ -292,7 +300,7 @@ cdef class Domain:
         :raises TypeError, ValueError: `cookie` is not an int, or none that this domain has given.
         """
         cdef uint64_t need
-        value = operator.index(cookie)
+        value = index(f"domain {self._name!r}: poll() takes a cookie, as start_poll() returns it", cookie)
         if not RCU_SEQ_FIRST < value < 2**64 or value % RCU_SEQ_STEP != 0 or value > needed(self.engine):
             raise ValueError(f"domain {self._name!r}: poll({cookie!r}): start_poll() of this domain has not returned "
                              "such a cookie")
@@ -319,7 +327,8 @@ cdef class Domain:
         The kernel's ``rcu_barrier()``.
 
         :param timeout: how long to wait at most, in seconds, a real number; ``None``: for ever.
-        :raises DeadlockError: the calling thread is in a section of this domain, or runs one of its callbacks.
+        :raises DeadlockError: the calling thread is in a section of this domain, runs one of its callbacks, or keeps
+            writers of a cell waiting, in the function of an ``update()``.
         :raises TimeoutError: `timeout` seconds have passed. What was deferred still is.
         :raises TypeError, ValueError: `timeout` is not a number, or is negative or NaN.
         """
@@ -331,7 +340,7 @@ cdef class Domain:
 
         On asyncio and on trio, like `synchronize_async`.
 
-        :raises DeadlockError: the calling thread is in a section of this domain, or runs one of its callbacks.
+        :raises DeadlockError: as for `barrier`.
         :raises RcuError: no event loop runs in this thread.
         """
         check_barrier(self.engine, "barrier_async()")
@@ -377,6 +386,13 @@ def age_of(Domain domain not None):
     return domain.key
 
 
+cdef object index(str what, object value):
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{what}, not {type(value).__name__} {value!r}") from None
+
+
 # ---- __exit__ -----------------------------------------------------------------------------------------------------
 
 cdef object exit_section(PyObject *self, PyObject *const *arguments, Py_ssize_t count):
@@ -418,7 +434,7 @@ call_definition.ml_doc = (
     b"blocks; elsewhere, with ``backlog_limit`` callbacks pending, it waits until there is room. The kernel's\n"
     b"``call_rcu()``.\n\n"
     b":param func: a callable.\n"
-    b":raises TypeError: `func` is not callable.\n"
+    b":raises TypeError: `func` is not callable, or its body would never run: a coroutine or generator function.\n"
     b":raises MemoryError: there is none; nothing is deferred.")
 put_method(Domain, &call_definition)
 share_methods(Domain)

@@ -25,8 +25,11 @@ cdef extern from "Python.h":
         traverseproc tp_traverse
 
 
+cdef object the_maker = object()  # without which there is none: it would know no domain
+
+
 cdef Replaced new_replaced(PyObject *domain, object old):
-    cdef Replaced replaced = Replaced.__new__(Replaced)
+    cdef Replaced replaced = Replaced.__new__(Replaced, the_maker)
     Py_INCREF(domain)
     replaced.domain_ = domain
     replaced.engine = (<Domain>domain).engine
@@ -46,8 +49,9 @@ cdef class Replaced:
     and ``RcuWriteGuard`` of QEMU's Rust bindings.
     """
 
-    def __init__(self):
-        raise TypeError("a Replaced is made by Cell.replace()")
+    def __cinit__(self, maker=None):
+        if maker is not the_maker:
+            raise TypeError("a Replaced is made by Cell.replace()")
 
     def __dealloc__(self):
         if self.engine is NULL:

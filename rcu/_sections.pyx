@@ -110,6 +110,8 @@ cdef class Guard:
         self.check_thread("left")
         if self.state == GUARD_ACTIVE:
             self.end()
+        elif self.state == GUARD_NEW:
+            raise SectionError(f"{self!r} has no section to end: {this_thread()} has not entered it")
 
     @cython.always_allow_keywords(False)
     def release(self):
@@ -120,7 +122,8 @@ cdef class Guard:
         """
         self.check_thread("released")
         if self.state != GUARD_ACTIVE:
-            raise SectionError(f"{self!r} has no section to release")
+            raise SectionError(f"{self!r} has no section to release: release() goes once, inside its with block, by "
+                               f"{this_thread()}")
         self.end()
 
     cdef void drop(self) noexcept:

@@ -82,11 +82,16 @@ class Waiters:
         self._what = what
         self._here = threading.local()
 
-    async def wait(self) -> None:
-        """Returns when the wait of this call's batch is over. May be cancelled at any time; the others wait on.
+    def wait(self) -> Coroutine[Any, Any, None]:
+        """Await it: returns when the wait of its batch is over. May be cancelled at any time; the others wait on.
 
         :raises RcuError: neither asyncio nor trio runs the caller.
         """
+        waiting = self._wait()
+        waiting.__qualname__ = self._what  # what "was never awaited" names
+        return waiting
+
+    async def _wait(self) -> None:
         failure = await self._join().suspend()
         if failure is not None:
             error, traceback = failure

@@ -319,5 +319,5 @@ print("asyncio" in sys.modules, "trio" in sys.modules)
 
 
 def test_a_coroutine_that_is_never_awaited(waiters):
-    with pytest.warns(RuntimeWarning, match=r"'Waiters.wait' was never awaited"):
+    with pytest.warns(RuntimeWarning, match=r"'synchronize_async\(\)' was never awaited"):
         waiters.wait()
