@@ -242,7 +242,7 @@ class Methods:
 
 
 def deferred_then_waits(scene):
-    scene.domain.call(scene.cell.set, 2)
+    scene.domain.call(scene.cell.set, scene.first)  # which changes nothing, whenever it runs
     scene.domain.barrier()
 
 
