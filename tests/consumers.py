@@ -23,6 +23,16 @@ print(rcu.get_include())
 """
 
 
+ATTEMPTS = 20
+
+
+def noticed(run, *, unlike=None):
+    """Does one of many runs fail, and not for a reason that is `unlike` a fault? Whether a reader meets a planted fault
+    is chance; that none ever does says that no test would see it."""
+    tries = (run() for _ in range(ATTEMPTS))
+    return any(done.returncode != 0 and (unlike is None or unlike not in done.stderr) for done in tries)
+
+
 @contextlib.contextmanager
 def locked(path):
     """One process at a time."""
