@@ -9,11 +9,12 @@ from libc.string cimport strlen
 
 from rcu._calls cimport defer_reference
 from rcu._cell cimport Cell, held_at
+from rcu._clock cimport deadline
 from rcu._deferred cimport barrier_at, close_domain, deferred_domain, enqueue, is_reclaimer, wait_for_batch
 from rcu._domain cimport Domain
 from rcu._grace cimport needed, poll, quiesce
 from rcu._headers cimport (
-    RCU_NEVER, RCU_NS_PER_SECOND, RCU_SEQ_STEP, rcu_callback, rcu_clock, rcu_domain, rcu_head, rcu_held,
+    RCU_NS_PER_SECOND, RCU_SEQ_STEP, rcu_callback, rcu_clock, rcu_domain, rcu_head, rcu_held,
     rcu_load_relaxed, rcu_slot,
 )
 from rcu._heads cimport enqueue_checked
@@ -149,11 +150,6 @@ cdef int step_aside(rcu_domain *domain) noexcept nogil:
     return RCU_DONE
 
 
-cdef uint64_t from_now(uint64_t ns) noexcept nogil:
-    cdef uint64_t now = rcu_clock()
-    return RCU_NEVER if ns >= RCU_NEVER - now else now + ns
-
-
 cdef int synchronize(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
     cdef int outcome = step_aside(domain)
     cdef uint64_t need
@@ -161,12 +157,14 @@ cdef int synchronize(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
         need = needed(domain)
         # Without a busy reader this is all, and not worth detaching the thread state.
         if not poll(domain, need, False):
-            outcome = wait_detached(domain, wait_for_period, need, from_now(timeout_ns), False)
+            outcome = wait_detached(domain, wait_for_period, need, deadline(timeout_ns), False)
     return outcome
 
 
 cdef int ask_for_period(rcu_domain *domain, uint64_t cookie) noexcept nogil:
-    # One that start_poll() of this domain cannot have given would have period after period driven to reach it.
+    # One that start_poll() of this domain cannot have given would have period after period driven to reach it. Relaxed:
+    # who was handed a cookie, with the order that handing over has, sees gp_seq at least as new as its maker did;
+    # without that order this may be too old, and says no where a later call says yes.
     return cookie <= rcu_load_relaxed(&domain.gp_seq) + RCU_SEQ_STEP and ask(domain, cookie)
 
 
@@ -182,7 +180,7 @@ cdef int barrier(rcu_domain *domain, uint64_t timeout_ns) noexcept nogil:
     if outcome == RCU_DONE:
         batch = barrier_at(domain)
         if batch != 0:
-            outcome = wait_detached(domain, wait_for_batch, batch, from_now(timeout_ns), True)
+            outcome = wait_detached(domain, wait_for_batch, batch, deadline(timeout_ns), True)
     return outcome
 
 

@@ -7,7 +7,7 @@ from libc.stdint cimport uint64_t
 from rcu._headers cimport RCU_NEVER, RCU_NS_PER_SECOND, rcu_clock
 
 
-cdef uint64_t deadline(uint64_t ns) noexcept:
+cdef uint64_t deadline(uint64_t ns) noexcept nogil:
     cdef uint64_t now = rcu_clock()
     return now + ns if ns < RCU_NEVER - now else RCU_NEVER
 
